@@ -1,0 +1,266 @@
+"""The frozen values that flow between stages.
+
+Conventions, said once:
+
+* Pictures are RGB, 8 bit, ``(H, W, 3)``; time is always the first axis.
+* Points are ``(x, y)`` in pixels; integers are pixel centres.
+* Boxes ``(x0, y0, x1, y1)`` and ranges are half-open: pixel ``x`` is inside when ``x0 <= x < x1``.
+* ``b_from_a`` is the 3x3 matrix that maps homogeneous column vectors ``(x, y, 1)`` of frame of
+  reference a to b.
+* Landmarks are five points in the order eye, eye, nose tip, mouth corner, mouth corner; of each pair
+  the one with the smaller ``x`` in an upright face comes first.
+* Time is ``pts * time_base``, a ``Fraction``; seconds appear only at the user's edge.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Box = tuple[float, float, float, float]
+"""``(x0, y0, x1, y1)`` in pixels, half-open."""
+
+Origin = Literal["detected", "interpolated", "extended"]
+"""How a face came to be placed: seen, between two sightings, or past the ends of a track."""
+
+
+def _frozen(array: NDArray[np.generic]) -> None:
+    array.flags.writeable = False
+
+
+@dataclass(frozen=True, slots=True)
+class Colour:
+    """Colour description of a stream as the ITU-T H.273 code points that containers carry."""
+
+    primaries: int | None = None
+    transfer: int | None = None
+    matrix: int | None = None
+    full_range: bool | None = None
+    """None when the stream does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamInfo:
+    """What is known of a video stream before decoding it. Unknown is None, never a guess."""
+
+    width: int
+    """Displayed width in pixels, after rotation."""
+    height: int
+    """Displayed height in pixels, after rotation."""
+    time_base: Fraction
+    """Seconds per pts unit, exact."""
+    average_rate: Fraction | None = None
+    """Frames per second from the header: an estimate, never used for timing."""
+    frames: int | None = None
+    """Number of frames from the header: an estimate."""
+    duration: Fraction | None = None
+    """Seconds, from the header."""
+    rotation: int = 0
+    """Clockwise display rotation in degrees (0, 90, 180, 270), already applied to the frames."""
+    colour: Colour = field(default_factory=Colour)
+    sample_aspect_ratio: Fraction | None = None
+    """Width over height of one pixel, of the displayed picture."""
+    codec: str = ""
+    """Name of the source's codec, as FFmpeg calls it."""
+    pixel_format: str = ""
+    """Name of the source's pixel format, as FFmpeg calls it."""
+    has_audio: bool = False
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or self.height < 1:
+            raise ValueError(f"size must be positive, got {self.width}x{self.height}")
+        if self.time_base <= 0:
+            raise ValueError(f"time base must be positive, got {self.time_base}")
+        if self.rotation not in (0, 90, 180, 270):
+            raise ValueError(f"rotation must be 0, 90, 180 or 270, got {self.rotation}")
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Frame:
+    """One decoded picture and its exact time."""
+
+    index: int
+    """Position in the film, from 0, damaged frames not counted."""
+    pts: int
+    time_base: Fraction
+    image: NDArray[np.uint8]
+    """``(H, W, 3)`` RGB, read-only."""
+
+    def __post_init__(self) -> None:
+        image = self.image
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            raise ValueError(f"image must be (H, W, 3) uint8, got {image.shape} {image.dtype}")
+        _frozen(image)
+
+    def __repr__(self) -> str:
+        height, width, _ = self.image.shape
+        return f"Frame(index={self.index}, pts={self.pts}, {width}x{height})"
+
+    @property
+    def time(self) -> Fraction:
+        """Presentation time in seconds, exact."""
+        return self.pts * self.time_base
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Face:
+    """One face in one frame. Its ``repr`` shows no landmarks."""
+
+    box: Box
+    """Half-open, finite, not empty; may reach past the frame."""
+    score: float
+    """Detector's confidence in [0, 1]."""
+    landmarks: NDArray[np.float32] | None = None
+    """``(5, 2)`` in frame pixels, or None when the detector gives none."""
+
+    def __post_init__(self) -> None:
+        x0, y0, x1, y1 = self.box
+        if not np.isfinite(self.box).all() or x1 <= x0 or y1 <= y0:
+            raise ValueError("box must be finite with x0 < x1 and y0 < y1")
+        if not 0 <= self.score <= 1:
+            raise ValueError(f"score must be in [0, 1], got {self.score}")
+        if self.landmarks is not None:
+            if self.landmarks.shape != (5, 2) or not np.isfinite(self.landmarks).all():
+                raise ValueError(f"landmarks must be finite (5, 2), got {self.landmarks.shape}")
+            _frozen(self.landmarks)
+
+    def __repr__(self) -> str:
+        return f"Face(score={self.score:.2f}, landmarks={self.landmarks is not None})"
+
+    @property
+    def size(self) -> float:
+        """Longer side of the box in pixels."""
+        x0, y0, x1, y1 = self.box
+        return max(x1 - x0, y1 - y0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chunk:
+    """Consecutive frames of one shot. The first ``lead`` are context that was already written."""
+
+    shot: int
+    """Number of the shot in the film, from 0."""
+    frames: tuple[Frame, ...]
+    lead: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.lead < len(self.frames):
+            raise ValueError(f"lead {self.lead} must leave one of {len(self.frames)} frames")
+        first = self.frames[0].index
+        if [frame.index for frame in self.frames] != list(range(first, first + len(self.frames))):
+            raise ValueError("frames of a chunk must be consecutive")
+
+    @property
+    def body(self) -> tuple[Frame, ...]:
+        """The frames that this chunk has to write."""
+        return self.frames[self.lead :]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Track:
+    """One face through one shot: one for every frame from first to last, gaps filled and marked."""
+
+    id: int
+    """Unique in the film."""
+    shot: int
+    start: int
+    """Frame index of the first face."""
+    faces: tuple[Face, ...]
+    """One per consecutive frame; all with landmarks or none."""
+    origins: tuple[Origin, ...]
+
+    def __post_init__(self) -> None:
+        if not self.faces or len(self.faces) != len(self.origins):
+            raise ValueError(
+                f"{len(self.faces)} faces, {len(self.origins)} origins; want equal, not 0"
+            )
+
+    @property
+    def stop(self) -> int:
+        """Frame index one past the last face."""
+        return self.start + len(self.faces)
+
+    def at(self, index: int) -> Face | None:
+        """The face in frame ``index``, or None where the track does not reach."""
+        return self.faces[index - self.start] if self.start <= index < self.stop else None
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Clip:
+    """One track through one chunk, as aligned square crops of side S.
+
+    The first ``lead`` of the T crops were painted by the chunk before. Anything that generates must
+    read ``context``, never ``pixels`` (invariant P1).
+    """
+
+    track: int
+    indices: tuple[int, ...]
+    """Frame indices, consecutive."""
+    pixels: NDArray[np.uint8]
+    """``(T, S, S, 3)`` the original crops. For optical flow only."""
+    context: NDArray[np.uint8]
+    """``(T, S, S, 3)`` crops of frames whose protected areas, of all faces, were blanked to grey 128."""
+    hidden: NDArray[np.bool_]
+    """``(T, S, S)`` True where ``context`` shows or was interpolated from a blanked or missing pixel."""
+    mask: NDArray[np.float32]
+    """``(T, S, S)`` in [0, 1], opacity of what is pasted: 1 on the core, > 0 on the protected area."""
+    frame_from_crop: NDArray[np.float64]
+    """``(T, 3, 3)``."""
+    landmarks: NDArray[np.float64]
+    """``(T, 5, 2)`` in crop pixels."""
+    lead: int = 0
+
+    def __post_init__(self) -> None:
+        count, side = len(self.indices), self.pixels.shape[1]
+        expected: dict[str, tuple[int, ...]] = {
+            "pixels": (count, side, side, 3),
+            "context": (count, side, side, 3),
+            "hidden": (count, side, side),
+            "mask": (count, side, side),
+            "frame_from_crop": (count, 3, 3),
+            "landmarks": (count, 5, 2),
+        }
+        for name, shape in expected.items():
+            array = getattr(self, name)
+            if array.shape != shape:
+                raise ValueError(f"{name} must be {shape}, got {array.shape}")
+            _frozen(array)
+        if not 0 <= self.lead < count:
+            raise ValueError(f"lead {self.lead} must leave at least one of {count} crops")
+
+    def __repr__(self) -> str:
+        count = len(self.indices)
+        return f"Clip(track={self.track}, frames={count}, side={self.size}, lead={self.lead})"
+
+    @property
+    def size(self) -> int:
+        """Side S of the crops in pixels."""
+        return int(self.pixels.shape[1])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Correspondence:
+    """Where each pixel of frame ``target`` was in frame ``source``."""
+
+    source: int
+    target: int
+    grid: NDArray[np.float32]
+    """``(S, S, 2)``: ``grid[y, x]`` is the point (x, y) of the source shown by that target pixel."""
+    valid: NDArray[np.bool_]
+    """``(S, S)`` False where there is no counterpart: occluded, outside, or not trusted."""
+
+    def __post_init__(self) -> None:
+        if self.grid.shape != (*self.valid.shape, 2):
+            raise ValueError(f"grid {self.grid.shape} does not fit valid {self.valid.shape}")
+        _frozen(self.grid)
+        _frozen(self.valid)
+
+
+class Carry:
+    """What a mediator hands to the next chunk; mediators subclass it. Bounded by one crop."""
+
+    __slots__ = ()

@@ -1,0 +1,115 @@
+"""What the pipeline asks of its parts: structural types, which a part fits without importing them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anonymizer.data import Carry, Clip, Face, Frame, StreamInfo
+
+if TYPE_CHECKING:
+    import torch
+
+    Denoiser = Callable[[torch.Tensor, float], torch.Tensor]
+    """``(x, sigma) -> x0``: noisy frames ``x0 + sigma * noise`` to an estimate of clean ones."""
+
+
+class Source(Protocol):
+    """A film that can be read from its start."""
+
+    @property
+    def info(self) -> StreamInfo:
+        """What the header says."""
+        ...
+
+    def __iter__(self) -> Iterator[Frame]: ...
+
+
+class Sink(Protocol):
+    """A film being written."""
+
+    def write(self, frame: Frame) -> None:
+        """Append one frame; pts must increase."""
+        ...
+
+
+class Detector(Protocol):
+    """Finds faces."""
+
+    def detect(self, frames: Sequence[Frame]) -> list[list[Face]]:
+        """One list per frame, in order; boxes clipped to nothing, scores in [0, 1]."""
+        ...
+
+
+class FlowEstimator(Protocol):
+    """Finds where each pixel of one picture was in another."""
+
+    def __call__(
+        self, target: NDArray[np.uint8], source: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Flows target->source and source->target of two ``(S, S, 3)`` pictures.
+
+        Each is ``(S, S, 2)`` in (dx, dy), pixels.
+        """
+        ...
+
+
+class Mediation(Protocol):
+    """A prepared, immutable plan for one clip of one chunk; N = T - lead crops are new."""
+
+    def noise(self, shape: tuple[int, ...], seed: int) -> torch.Tensor:
+        """Standard normal noise ``(N, C, h, w)`` float32, shared along trajectories."""
+        ...
+
+    def __call__(self, x0: torch.Tensor, sigma: float) -> torch.Tensor:
+        """Harmonize an estimate ``(N, 3, S, S)`` of the clean crops, about [-1, 1], unclamped."""
+        ...
+
+    def attach(self, model: Any) -> AbstractContextManager[None]:  # noqa: ANN401 - any torch module
+        """Guide the model's features while open; a no-op for pixel-level mediators."""
+        ...
+
+    def carry(self, final: torch.Tensor) -> Carry | None:
+        """What the next chunk must know, from the final crops ``(N, 3, S, S)``."""
+        ...
+
+
+class Mediator(Protocol):
+    """Makes frames agree."""
+
+    def prepare(self, clip: Clip, carry: Carry | None) -> Mediation:
+        """The costly part, once per chunk: flow and coding."""
+        ...
+
+
+class Replacer(Protocol):
+    """Paints new faces."""
+
+    @property
+    def size(self) -> int:
+        """Side S of the crops it wants, in pixels."""
+        ...
+
+    def replace(self, clip: Clip, mediation: Mediation, seed: int) -> NDArray[np.uint8]:
+        """New crops ``(N, S, S, 3)`` for the clip's last N = T - lead frames.
+
+        Raises rather than return an original.
+        """
+        ...
+
+
+__all__ = [
+    "Carry",
+    "Clip",
+    "Detector",
+    "FlowEstimator",
+    "Mediation",
+    "Mediator",
+    "Replacer",
+    "Sink",
+    "Source",
+]
