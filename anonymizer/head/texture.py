@@ -1,0 +1,194 @@
+"""The skin as a picture: wraps the head like a cylinder, painted from an `Appearance`.
+
+Layout: u grows to the right of the viewer around the vertical axis of the neutral mean head, denser
+at the front; v grows downwards with height. Texel `(row, column)` of an n-sided texture has its
+centre at `u = (column + 0.5) / n`, `v = (row + 0.5) / n`. Values are linear RGB.
+"""
+
+from functools import lru_cache
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from anonymizer.head import anatomy
+from anonymizer.head.hairs import brow_cover, lash_cover, line_cover
+from anonymizer.head.traits import Appearance
+
+Plane = NDArray[np.float32]
+
+AXIS_Z: Final = -1.0
+"""Depth of the cylinder's axis in head space."""
+TOP: Final = 14.5
+"""Height at v = 0."""
+BOTTOM: Final = -17.5
+"""Height at v = 1."""
+DENSITY: Final = 4.0
+"""How much denser the front is than the back (argument of the inverse hyperbolic sine)."""
+MELANIN_ABSORPTION: Final = np.array([2.20, 2.75, 3.10], np.float32)
+"""Optical depth of melanin 1 in R, G, B (own choice, judged against published skin tones)."""
+BLOOD_ABSORPTION: Final = np.array([0.06, 0.45, 0.38], np.float32)
+"""Optical depth of haemoglobin 1 in R, G, B (own choice)."""
+
+
+def texture_coordinates(rest_xyz: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Texture position of points given by where they rest on the neutral mean head.
+
+    Args:
+        rest_xyz: (N, 3) or (..., 3) positions on the *mean* neutral head, head space. Interpolate
+            these, not the result, across triangles at the back of the head (u jumps there).
+
+    Returns:
+        (..., 2) `(u, v)` in [0, 1].
+    """
+    rest = np.asarray(rest_xyz, np.float32)
+    turn = np.arctan2(rest[..., 0], rest[..., 2] - AXIS_Z) / np.pi
+    u = 0.5 + 0.5 * np.arcsinh(DENSITY * turn) / np.arcsinh(DENSITY)
+    v = (TOP - rest[..., 1]) / (TOP - BOTTOM)
+    return np.asarray(np.clip(np.stack([u, v], -1), 0, 1), np.float32)
+
+
+def _texels(curve: anatomy.Curve, size: int) -> NDArray[np.float64]:
+    """Texel positions (N, 2), (column, row), of head points."""
+    uv = texture_coordinates(np.asarray(curve, np.float64)).astype(np.float64)
+    return uv * size - 0.5
+
+
+def _fill(outline: NDArray[np.float64], size: int, blur: float) -> Plane:
+    """Antialiased polygon (N, 2), softened by `blur` texels."""
+    picture = np.zeros((size, size), np.uint8)
+    cv2.fillPoly(picture, [np.round(outline * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
+    soft = cv2.GaussianBlur(picture.astype(np.float32) / 255, (0, 0), blur)
+    return np.asarray(soft, np.float32)
+
+
+def _closed(upper: anatomy.Curve, lower: anatomy.Curve, size: int) -> NDArray[np.float64]:
+    """Outline between two curves that share their ends."""
+    above = anatomy.smooth(_texels(upper, size), 8)
+    below = anatomy.smooth(_texels(lower, size), 8)
+    return np.concatenate([above, below[::-1]])
+
+
+def _both(curve: anatomy.Curve) -> anatomy.Curve:
+    """A curve from the middle to the right, continued to the left through the middle."""
+    return anatomy.mirrored(curve)[::-1] + curve[1:]
+
+
+def _spot(size: int, centre: tuple[float, float, float], width: float, height: float) -> Plane:
+    """Soft ellipses (head units) around a head point and its mirror image."""
+    rows, columns = np.mgrid[0:size, 0:size].astype(np.float32)
+    total = np.zeros((size, size), np.float32)
+    for sign in (1.0, -1.0) if centre[0] else (1.0,):
+        x, y, z = sign * centre[0], centre[1], centre[2]
+        here, beside = _texels(((x, y, z), (x + 0.1, y, z)), size)
+        per_x, per_y = (beside[0] - here[0]) * 10, size / (TOP - BOTTOM)
+        dx, dy = (columns - here[0]) / (per_x * width), (rows - here[1]) / (per_y * height)
+        total += np.exp(-(dx**2) - dy**2)
+    return total
+
+
+@lru_cache(maxsize=4)
+def regions(size: int) -> dict[str, Plane]:
+    """Masks in [0, 1] of the parts of the face, (size, size) each, the same for everybody."""
+    unit = size / 512
+    halves = [_texels(side(anatomy.BEARD), size) for side in (tuple, anatomy.mirrored)]
+    beard = np.concatenate([halves[0], halves[1][::-1]])
+    lips = _fill(
+        _closed(_both(anatomy.UPPER_LIP), _both(anatomy.LOWER_LIP), size), size, 1.6 * unit
+    )
+    return {
+        "lips": lips,
+        "cheek": np.clip(_spot(size, (4.6, 0.2, 9.2), 2.0, 1.7), 0, 1),
+        "nose": np.clip(_spot(size, (0.0, 0.5, 12.8), 1.3, 1.2), 0, 1),
+        "under": np.clip(_spot(size, (3.0, 2.25, 9.5), 1.35, 0.5), 0, 1),
+        "lid": np.clip(_spot(size, (3.2, 4.3, 9.6), 1.45, 0.5), 0, 1),
+        "socket": np.clip(_spot(size, (3.2, 3.7, 9.6), 1.9, 1.2), 0, 1),
+        "beard": _fill(beard, size, 11 * unit) * (1 - lips),
+        "chin": np.clip(
+            _spot(size, (0, -2.0, 11.8), 2.3, 0.6) + _spot(size, (0, -6, 11), 2.2, 1.6), 0, 1
+        ),
+    }
+
+
+def noise(rng: np.random.Generator, size: int, cells: int) -> Plane:
+    """Smooth noise (size, size) of about unit spread, with `cells` bumps along a side."""
+    grid = rng.standard_normal((cells + 3, cells + 3)).astype(np.float32)
+    big = cv2.resize(grid, (size, size), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(big * 1.3, np.float32)
+
+
+def _pigments(look: Appearance, size: int, rng: np.random.Generator) -> tuple[Plane, Plane]:
+    """Melanin and haemoglobin of every texel."""
+    part = regions(size)
+    slow, middle, quick, fine = (noise(rng, size, n) for n in (9, 28, 75, min(size // 2, 190)))
+    melanin = look.melanin * (1 + look.blotch * (0.035 * slow + 0.018 * middle + 0.012 * quick))
+    melanin = melanin + look.pores * 0.010 * fine + 0.005 * look.blotch * middle
+    spots = np.clip(0.55 * quick + 0.6 * fine - 0.75, 0, 1) * look.freckles
+    melanin = melanin + 0.28 * spots * np.clip(part["cheek"] + 0.9 * part["nose"] + 0.15, 0, 1)
+    melanin = melanin + look.under_eye * (0.07 * part["under"] + 0.03 * part["socket"])
+    melanin = melanin * (1 - 0.2 * part["lips"]) + look.lip_melanin * part["lips"]
+    blood = look.haemoglobin * (1 + 0.08 * slow + 0.05 * middle + 0.04 * fine * look.pores)
+    blood = blood + look.cheek_red * (0.22 * part["cheek"] + 0.20 * part["nose"])
+    blood = blood + 0.22 * look.under_eye * part["under"] + 0.12 * part["socket"]
+    blood = blood + look.lip_red * part["lips"] * (1 + 0.06 * quick)
+    return np.clip(melanin, 0, 1.2), np.clip(blood, 0, 2.4)
+
+
+def _lines(look: Appearance, size: int) -> Plane:
+    """Shade of folds: beside nose and mouth, between the lips, crease of the lid, forehead."""
+    lips = line_cover(size, _texels(_both(anatomy.LIP_LINE), size), 0.10, 0.05)
+    crease = [tuple(np.add(p, (0.05, 0.42, 0))) for p in anatomy.UPPER_LID]
+    shade = 0.45 * lips
+    for side in (tuple, anatomy.mirrored):
+        fold = line_cover(size, _texels(side(anatomy.NASOLABIAL), size), 0.22, 0.22)
+        lid = line_cover(size, _texels(side(tuple(crease)), size), 0.10, 0.09)
+        shade = shade + (0.04 + 0.16 * look.wrinkles) * fold + 0.22 * lid
+    for height, bend in ((8.0, 0.15), (9.0, -0.1), (9.9, 0.12)):
+        points = tuple((x, height + bend * np.cos(x), 10.9 - 0.09 * x * x) for x in range(-4, 5))
+        shade = shade + 0.16 * look.wrinkles * line_cover(size, _texels(points, size), 0.10, 0.15)
+    return np.asarray(np.clip(shade, 0, 0.8), np.float32)
+
+
+def _mix(skin: Plane, cover: Plane, colour: NDArray[np.floating]) -> Plane:
+    """Lay a colour over the skin with a cover (S, S) in [0, 1]."""
+    return np.asarray(skin + (colour.astype(np.float32) - skin) * cover[..., None], np.float32)
+
+
+def _stubble(look: Appearance, size: int, rng: np.random.Generator) -> Plane:
+    """Cover of the beard: density and grain, no strands."""
+    part = regions(size)
+    where = (
+        part["beard"] * (1 - 0.75 * look.moustache) + look.moustache * part["beard"] * part["chin"]
+    )
+    grain = 0.85 + 0.16 * noise(rng, size, min(size // 2, 200)) + 0.10 * noise(rng, size, 90)
+    return np.asarray(np.clip(look.stubble * where * grain, 0, 0.9), np.float32)
+
+
+def albedo(appearance: Appearance, size: int = 256) -> NDArray[np.float32]:
+    """Paint the whole texture, at twice the size, and average down.
+
+    Args:
+        appearance: whose skin; the same appearance always gives the same picture.
+        size: side of the texture in texels.
+
+    Returns:
+        (size, size, 3) linear RGB reflectance in [0, 1].
+    """
+    big, look = 2 * size, appearance
+    rng = np.random.default_rng(look.seed)
+    melanin, blood = _pigments(look, big, rng)
+    depth = melanin[..., None] * MELANIN_ABSORPTION + blood[..., None] * BLOOD_ABSORPTION
+    skin = np.asarray(look.base, np.float32) * np.exp(-depth)
+    skin = skin * (1 - _lines(look, big)[..., None] * np.array([0.7, 0.85, 0.85], np.float32))
+    hair = np.asarray(look.hair, np.float32)
+    skin = _mix(skin, _stubble(look, big, rng), 0.55 * hair + 0.3 * skin)
+    skin = _mix(skin, regions(big)["lid"] * (0.35 * look.make_up), 0.35 * skin)
+    skin = _mix(
+        skin, brow_cover(look, _texels(anatomy.BROW, big), big, rng), 0.7 * hair + 0.12 * skin
+    )
+    for side in (tuple, anatomy.mirrored):
+        upper, lower = (_texels(side(c), big) for c in (anatomy.UPPER_LID, anatomy.LOWER_LID))
+        skin = _mix(skin, lash_cover(look, upper, lower, big), 0.25 * hair + 0.004)
+    small = cv2.resize(skin, (size, size), interpolation=cv2.INTER_AREA)
+    return np.asarray(np.clip(small, 0, 1), np.float32)
