@@ -1,0 +1,79 @@
+"""Markers, guards on random state and logs, and where real data lies."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+_BESIDE = Path(__file__).resolve().parents[2] / "shared"
+
+
+def _accelerator() -> bool:
+    import torch
+
+    return bool(torch.cuda.is_available() or torch.backends.mps.is_available())
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip accelerator tests where there is none, unless the environment says there must be."""
+    if item.get_closest_marker("gpu") is None or _accelerator():
+        return
+    if os.environ.get("REQUIRE_GPU"):
+        pytest.fail("REQUIRE_GPU is set, but torch sees no accelerator")
+    pytest.skip("no accelerator")
+
+
+def _real_data(variable: str, folder: str) -> Path:
+    path = Path(os.environ.get(variable) or _BESIDE / folder)
+    if not path.is_dir():
+        if os.environ.get("REQUIRE_FOOTAGE"):
+            pytest.fail(f"REQUIRE_FOOTAGE is set, but {path} is no folder; set {variable}")
+        pytest.skip(f"{path} is no folder; set {variable}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def footage() -> Path:
+    """Folder of real clips, VEILFRAME_FOOTAGE."""
+    return _real_data("VEILFRAME_FOOTAGE", "clips")
+
+
+@pytest.fixture(scope="session")
+def shared_models() -> Path:
+    """Folder of detectors that we do not ship, VEILFRAME_MODELS."""
+    return _real_data("VEILFRAME_MODELS", "models")
+
+
+@pytest.fixture(scope="session")
+def facekit() -> Path:
+    """Folder of the head model that the trainer draws from, VEILFRAME_FACEKIT."""
+    return _real_data("VEILFRAME_FACEKIT", "facekit")
+
+
+@pytest.fixture(autouse=True)
+def _random_state() -> Iterator[None]:
+    """Give every test the random state it found back, so that order does not matter."""
+    torch = sys.modules.get("torch")
+    before = torch.get_rng_state() if torch else None
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - guarded, not used
+    yield
+    random.setstate(python)
+    np.random.set_state(numpy)  # noqa: NPY002 - guarded, not used
+    if torch is not None and before is not None:
+        torch.set_rng_state(before)
+
+
+@pytest.fixture(autouse=True)
+def _no_error_logs(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """A test that logs an error fails, unless it clears the record to say that it meant it."""
+    yield
+    errors = [r for r in caplog.get_records("call") if r.levelno >= logging.ERROR]
+    if errors:
+        pytest.fail("logged: " + "; ".join(record.getMessage() for record in errors))
