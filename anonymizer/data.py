@@ -7,8 +7,8 @@ Conventions, said once:
 * Boxes ``(x0, y0, x1, y1)`` and ranges are half-open: pixel ``x`` is inside when ``x0 <= x < x1``.
 * ``b_from_a`` is the 3x3 matrix that maps homogeneous column vectors ``(x, y, 1)`` of frame of
   reference a to b.
-* Landmarks are five points in the order eye, eye, nose tip, mouth corner, mouth corner; of each pair
-  the one with the smaller ``x`` in an upright face comes first.
+* Landmarks are five points in the order eye, eye, nose tip, mouth corner, mouth corner; of each
+  pair the one with the smaller ``x`` in an upright face comes first.
 * Time is ``pts * time_base``, a ``Fraction``; seconds appear only at the user's edge.
 """
 
@@ -203,11 +203,11 @@ class Clip:
     pixels: NDArray[np.uint8]
     """``(T, S, S, 3)`` the original crops. For optical flow only."""
     context: NDArray[np.uint8]
-    """``(T, S, S, 3)`` crops of frames whose protected areas, of all faces, were blanked to grey 128."""
+    """``(T, S, S, 3)`` crops of frames whose protected areas, of all faces, are grey 128."""
     hidden: NDArray[np.bool_]
-    """``(T, S, S)`` True where ``context`` shows or was interpolated from a blanked or missing pixel."""
+    """``(T, S, S)`` True where ``context`` shows or mixes in a blanked or missing pixel."""
     mask: NDArray[np.float32]
-    """``(T, S, S)`` in [0, 1], opacity of what is pasted: 1 on the core, > 0 on the protected area."""
+    """``(T, S, S)`` in [0, 1], opacity of the paste: 1 on the core, > 0 on the protected area."""
     frame_from_crop: NDArray[np.float64]
     """``(T, 3, 3)``."""
     landmarks: NDArray[np.float64]
@@ -249,7 +249,7 @@ class Correspondence:
     source: int
     target: int
     grid: NDArray[np.float32]
-    """``(S, S, 2)``: ``grid[y, x]`` is the point (x, y) of the source shown by that target pixel."""
+    """``(S, S, 2)``: ``grid[y, x]`` is the point (x, y) of the source that the target shows."""
     valid: NDArray[np.bool_]
     """``(S, S)`` False where there is no counterpart: occluded, outside, or not trusted."""
 
@@ -264,3 +264,45 @@ class Carry:
     """What a mediator hands to the next chunk; mediators subclass it. Bounded by one crop."""
 
     __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TrackOutcome:
+    """What became of one face. Times and counts only."""
+
+    track: int
+    shot: int
+    start: int
+    """Index of its first frame."""
+    stop: int
+    """One past its last frame."""
+    detected: int
+    interpolated: int
+    extended: int
+    """Number of frames by origin; their sum is ``stop - start``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one finished job did. Holds nothing that shows a face."""
+
+    source: str
+    """Name of the input, without its folder."""
+    destination: str
+    """Path of the output."""
+    source_sha256: str
+    output_sha256: str
+    frames: int
+    shots: int
+    tracks: tuple[TrackOutcome, ...]
+    skipped_packets: int
+    """Damaged packets of the input that could not be decoded."""
+    warnings: tuple[str, ...]
+    """What could not be kept, in sentences."""
+    non_interference: bool
+    """Whether nothing inside a protected area could reach what was painted (P1)."""
+    settings: dict[str, object]
+    """The resolved settings without secrets: enough to repeat the run."""
+    versions: dict[str, str]
+    seconds: dict[str, float]
+    """Wall time by stage."""

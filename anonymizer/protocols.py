@@ -1,4 +1,4 @@
-"""What the pipeline asks of its parts: structural types, which a part fits without importing them."""
+"""What the pipeline asks of its parts: structural types, so a part need not import them."""
 
 from __future__ import annotations
 

@@ -1,0 +1,209 @@
+"""What can be set, as nested frozen values that check themselves; TOML in.
+
+A flag beats the TOML file, which beats the default. TOML tables are the sections of ``Settings``; a
+table ``[options.NAME]`` holds keywords for the ``build`` of the detector or mediator called NAME.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args
+
+from anonymizer.errors import UsageError
+
+Replace = Literal["face", "cover", "blur", "mosaic"]
+SmallFaces = Literal["cover", "mosaic"]
+Recall = Literal["normal", "high"]
+Audio = Literal["keep", "drop"]
+Init = Literal["guide", "noise", "source"]
+
+
+def _choose(name: str, value: object, legal: object) -> None:
+    choices = get_args(legal)
+    if value not in choices:
+        raise UsageError(f"{name} {value!r} is not one of {', '.join(choices)}")
+
+
+def _between(name: str, value: object, low: float, high: float) -> None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not low <= value <= high:  # type: ignore[operator]  # number says so
+        raise UsageError(f"{name} must be between {low:g} and {high:g}, got {value!r}")
+
+
+def _whole(name: str, value: object, low: int, high: float = float("inf")) -> None:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise UsageError(f"{name} must be a whole number, got {value!r}")
+    _between(name, value, low, high)
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """How faces are looked for."""
+
+    detector: str = "centerface"
+    """Name of a file in ``detectors``."""
+    recall: Recall = "normal"
+    """``high`` searches again at a larger scale in every frame."""
+
+    def __post_init__(self) -> None:
+        _choose("recall", self.recall, Recall)
+
+
+@dataclass(frozen=True, slots=True)
+class Painting:
+    """What is put in place of a face."""
+
+    replace: Replace = "face"
+    mediator: str = "medm"
+    """Name of a file in ``mediators``."""
+    coherence: float = 0.8
+    """Strength of the mediation in [0, 1]; the paper's w."""
+    model: str = "builtin"
+    """``builtin``, or a folder or hub id of a diffusers inpainting pipeline."""
+    prompt: str = "photo of a person, natural light"
+    negative_prompt: str = "painting, drawing, deformed"
+    steps: int | None = None
+    """Sampling steps; None leaves it to the model."""
+    guidance: float = 5.0
+    """Classifier-free guidance scale; only models with a prompt use it."""
+    init: Init = "guide"
+    """``guide`` starts from the drawn head (built-in) or noise (other models), ``noise`` always
+    from noise, ``source`` from the original face, which breaks non-interference (P1)."""
+    strength: float = 0.5
+    """With ``init = "source"``: share of the noise schedule that is run, in (0, 1]."""
+    min_face: int = 24
+    """Faces with a longer side below this many pixels get ``small_faces`` instead."""
+    small_faces: SmallFaces = "mosaic"
+
+    def __post_init__(self) -> None:
+        _choose("replace", self.replace, Replace)
+        _choose("small-faces", self.small_faces, SmallFaces)
+        _choose("init", self.init, Init)
+        _between("coherence", self.coherence, 0, 1)
+        _between("guidance", self.guidance, 1, 50)
+        _between("strength", self.strength, 0.01, 1)
+        _whole("min-face", self.min_face, 0)
+        if self.steps is not None:
+            _whole("steps", self.steps, 1, 1000)
+
+    @property
+    def non_interference(self) -> bool:
+        """Whether nothing inside a protected area reaches what is painted (P1)."""
+        return self.replace == "cover" or (self.replace == "face" and self.init != "source")
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """How the result is written."""
+
+    crf: int | None = None
+    """Constant rate factor, 0 (best) to 51; None takes the sink's default."""
+    lossless: bool = False
+    audio: Audio = "keep"
+
+    def __post_init__(self) -> None:
+        _choose("audio", self.audio, Audio)
+        if self.crf is not None:
+            _whole("crf", self.crf, 0, 51)
+            if self.lossless:
+                raise UsageError("crf and lossless exclude each other; give one")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that decides what a run does."""
+
+    detection: Detection = field(default_factory=Detection)
+    painting: Painting = field(default_factory=Painting)
+    media: Media = field(default_factory=Media)
+    chunk: int = 16
+    """New frames painted together."""
+    overlap: int = 4
+    """Frames of the chunk before that are shown to the next one."""
+    device: str = "auto"
+    """``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``."""
+    seed: int | None = None
+    """Makes a run repeatable; whoever knows it can repeat the identities."""
+    secret_file: Path | None = None
+    """File whose bytes decide the identities; None draws a fresh secret for every run (P6)."""
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Keywords for the ``build`` of parts, by their name."""
+
+    def __post_init__(self) -> None:
+        _whole("chunk", self.chunk, 1)
+        _whole("overlap", self.overlap, 0)
+        if self.chunk <= self.overlap:
+            raise UsageError(
+                f"chunk length {self.chunk} must exceed overlap {self.overlap}; lower --overlap"
+            )
+        kind, _, number = self.device.partition(":")
+        if kind not in ("auto", "cpu", "cuda", "mps") or (number and not number.isdecimal()):
+            raise UsageError(f"device {self.device!r} is not auto, cpu, cuda, cuda:N or mps")
+        if self.seed is not None:
+            _whole("seed", self.seed, 0)
+            if self.secret_file is not None:
+                raise UsageError("seed and secret-file exclude each other; give one")
+
+    def with_values(self, values: Mapping[str, object]) -> Settings:
+        """A copy in which dotted names (``painting.replace``, ``chunk``) have new values.
+
+        Raises:
+            UsageError: for a name that does not exist, listing those that do.
+        """
+        return _merged(self, _nested(values), "")
+
+    def described(self) -> dict[str, Any]:
+        """Plain values for a report. The secret and the seed are left out (P6)."""
+        plain = asdict(self)
+        del plain["secret_file"], plain["seed"]
+        return plain
+
+
+_SECTIONS = ("detection", "painting", "media")
+_Section = TypeVar("_Section", Settings, Detection, Painting, Media)
+
+
+def load(path: Path) -> Settings:
+    """Read settings from a TOML file.
+
+    Raises:
+        UsageError: if the file cannot be read, is not TOML, or has an unknown key or illegal value.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror}); check --config") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not valid TOML: {error}") from error
+    if isinstance(table.get("secret_file"), str):
+        table["secret_file"] = Path(table["secret_file"])
+    try:
+        return _merged(Settings(), table, "")
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
+
+
+def _nested(values: Mapping[str, object]) -> dict[str, Any]:
+    table: dict[str, Any] = {}
+    for name, value in values.items():
+        section, _, key = name.rpartition(".")
+        place = table.setdefault(section, {}) if section else table
+        place[key] = value
+    return table
+
+
+def _merged(base: _Section, table: Mapping[str, Any], prefix: str) -> _Section:
+    known = [item.name for item in fields(base)]
+    changes: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in known:
+            raise UsageError(f"unknown setting {prefix}{key}; known: {', '.join(known)}")
+        if key in _SECTIONS:
+            if not isinstance(value, Mapping):
+                raise UsageError(f"{prefix}{key} must be a table, got {value!r}")
+            value = _merged(getattr(base, key), value, f"{key}.")
+        changes[key] = value
+    return replace(base, **changes)

@@ -1,0 +1,106 @@
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+
+from anonymizer import settings
+from anonymizer.errors import UsageError
+from anonymizer.settings import Detection, Media, Painting, Settings
+
+
+def test_defaults_are_the_documented_ones():
+    chosen = Settings()
+    assert (chosen.chunk, chosen.overlap, chosen.device) == (16, 4, "auto")
+    assert chosen.detection.detector == "centerface"
+    assert (chosen.painting.replace, chosen.painting.mediator) == ("face", "medm")
+    assert (chosen.painting.min_face, chosen.painting.small_faces) == (24, "mosaic")
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "message"),
+    [
+        (Settings, {"chunk": 4, "overlap": 6}, "chunk length 4 must exceed overlap 6"),
+        (Settings, {"chunk": 0}, "chunk must be between 1"),
+        (Settings, {"chunk": 2.5}, "chunk must be a whole number, got 2.5"),
+        (Settings, {"device": "gpu"}, "device 'gpu' is not auto, cpu, cuda, cuda:N or mps"),
+        (Settings, {"device": "cuda:x"}, "device 'cuda:x'"),
+        (Settings, {"seed": -1}, "seed must be between 0"),
+        (Settings, {"seed": 1, "secret_file": Path("s")}, "seed and secret-file exclude"),
+        (Painting, {"replace": "swap"}, "replace 'swap' is not one of face, cover"),
+        (Painting, {"coherence": 1.5}, "coherence must be between 0 and 1, got 1.5"),
+        (Painting, {"coherence": True}, "coherence must be between 0 and 1, got True"),
+        (Painting, {"steps": 0}, "steps must be between 1 and 1000"),
+        (Detection, {"recall": "best"}, "recall 'best'"),
+        (Media, {"crf": 52}, "crf must be between 0 and 51"),
+        (Media, {"crf": 1, "lossless": True}, "crf and lossless exclude"),
+        (Media, {"audio": "mute"}, "audio 'mute'"),
+    ],
+)
+def test_illegal_values_are_refused_with_what_is_legal(section, values, message):
+    with pytest.raises(UsageError, match=re.escape(message)):
+        section(**values)
+
+
+def test_a_toml_file_sets_sections_and_options(tmp_path):
+    file = tmp_path / "veil.toml"
+    file.write_text(
+        'chunk = 8\nsecret_file = "key"\n[painting]\nreplace = "cover"\n'
+        "[options.centerface]\nthreshold = 0.3\n"
+    )
+    chosen = settings.load(file)
+    assert chosen.chunk == 8
+    assert chosen.secret_file == Path("key")
+    assert chosen.painting == Painting(replace="cover")
+    assert chosen.options == {"centerface": {"threshold": 0.3}}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("chunks = 8", "unknown setting chunks; known: detection, painting"),
+        ("[painting]\ncolour = 1", "unknown setting painting.colour; known: replace"),
+        ("painting = 3", "painting must be a table, got 3"),
+        ("chunk = ", "not valid TOML"),
+        ("chunk = 1", "chunk length 1 must exceed overlap 4"),
+    ],
+)
+def test_a_wrong_toml_file_is_refused_by_name(tmp_path, text, message):
+    file = tmp_path / "veil.toml"
+    file.write_text(text)
+    with pytest.raises(UsageError, match=re.escape(message)) as caught:
+        settings.load(file)
+    assert str(file) in str(caught.value)
+
+
+def test_a_missing_toml_file_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="No such file or directory"):
+        settings.load(tmp_path / "none.toml")
+
+
+def test_given_values_beat_the_base():
+    base = Settings(chunk=8, painting=Painting(replace="blur", min_face=30))
+    chosen = base.with_values({"painting.replace": "cover", "overlap": 2})
+    assert (chosen.painting.replace, chosen.painting.min_face) == ("cover", 30)
+    assert (chosen.chunk, chosen.overlap) == (8, 2)
+
+
+def test_the_description_holds_everything_but_the_secrets(tmp_path):
+    plain = Settings(secret_file=tmp_path / "key").described()
+    assert str(tmp_path) not in repr(plain)
+    expected = {field.name for field in dataclasses.fields(Settings)} - {"seed", "secret_file"}
+    assert set(plain) == expected
+
+
+@pytest.mark.parametrize(
+    ("painting", "holds"),
+    [
+        (Painting(), True),
+        (Painting(init="source"), False),
+        (Painting(replace="cover"), True),
+        (Painting(replace="blur"), False),
+        (Painting(replace="mosaic"), False),
+    ],
+)
+def test_non_interference_is_claimed_only_where_it_holds(painting, holds):
+    assert painting.non_interference is holds
