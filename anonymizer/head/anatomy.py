@@ -89,7 +89,7 @@ BEARD: Final[Curve] = (
 NASOLABIAL: Final[Curve] = ((1.75, 0.0, 10.9), (2.6, -1.5, 10.6), (3.3, -3.2, 9.7))
 """The fold from the wing of the nose towards the mouth corner."""
 
-IRIS_ANGLE: Final = 0.47
+IRIS_ANGLE: Final = 0.405
 """Angle between the gaze and the edge of the iris, seen from the eyeball's centre, radians."""
 
 

@@ -1,0 +1,52 @@
+"""One synthetic person: what a track's seed turns into."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anonymizer.head.model import HeadModel
+from anonymizer.head.texture import albedo
+from anonymizer.head.traits import Appearance, sample_appearance
+
+MAX_CODE: Final = 2.0
+"""Codes are drawn from N(0, 1) within this many standard deviations."""
+SPREAD: Final = 0.85
+"""Spread of the drawn codes: below 1, heads are a little more ordinary than the population."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Person:
+    """Shape and look of one head."""
+
+    identity: NDArray[np.float32]
+    """(K,) code of the head model."""
+    appearance: Appearance
+    albedo: NDArray[np.float32]
+    """(A, A, 3) painted skin, linear RGB."""
+
+
+def sample_person(
+    rng: np.random.Generator,
+    melanin: float | None = None,
+    *,
+    code_length: int,
+    texture_size: int = 256,
+) -> Person:
+    """Draw a person; the same generator state always gives the same one.
+
+    Args:
+        rng: source of all chance.
+        melanin: skin tone to keep, 0 to 1, or None for any.
+        code_length: K of the head model.
+        texture_size: side of the skin texture.
+    """
+    code = np.clip(SPREAD * rng.standard_normal(code_length), -MAX_CODE, MAX_CODE)
+    look = sample_appearance(rng, melanin)
+    return Person(code.astype(np.float32), look, albedo(look, texture_size))
+
+
+def person_for(head: HeadModel, seed: int, melanin: float | None = None) -> Person:
+    """The person of a seed, for a head model."""
+    return sample_person(np.random.default_rng(seed), melanin, code_length=head.code_length)
