@@ -17,19 +17,22 @@ from anonymizer.head.model import PART_MOUTH, PART_SKIN, PART_TEETH, HeadModel, 
 from anonymizer.head.person import Person
 from anonymizer.head.pose import Pose
 from anonymizer.head.raster import Hits, interpolate, rasterise
-from anonymizer.head.texture import BLOOD_ABSORPTION
 
 Array = NDArray[np.float32]
 
 PART_EYE: Final = 3
 SAMPLES: Final = 2
-"""Samples per pixel along each axis."""
+"""Samples per pixel along each axis (`_pool` is written for 2)."""
 LIGHT: Final = np.array([0.08, 0.50, 0.86], np.float32)
 """Direction of the soft light, view space (about unit length)."""
 WRAP: Final = np.array([0.48, 0.40, 0.36], np.float32)
 """How far the light reaches around the form, R, G, B: more in red, as in skin."""
 GLINT: Final = np.array([-0.10, 0.13, 0.99], np.float32)
 """Normal at which the catch light of the eye sits, view space."""
+TEETH: Final = np.array([0.56, 0.51, 0.42], np.float32)
+"""Linear RGB of teeth."""
+GUMS: Final = np.array([0.045, 0.013, 0.011], np.float32)
+"""Linear RGB of the unlit inside of the mouth."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,7 +115,7 @@ def _scene(head: HeadModel, person: Person, expression: NDArray[np.floating] | N
 
 
 def _light(normals: Array, occlusion: Array) -> Array:
-    """Light (F, 3) that reaches points: an overcast ambient and one soft lamp."""
+    """Light (N, 3) that reaches vertices: an overcast ambient and one soft lamp."""
     open_sky = occlusion[:, None] ** np.array([0.75, 1.0, 1.05], np.float32)
     facing = (normals @ LIGHT)[:, None]
     lamp = np.clip((facing + WRAP) / (1 + WRAP), 0, None)
@@ -120,60 +123,76 @@ def _light(normals: Array, occlusion: Array) -> Array:
     return np.asarray(ambient * open_sky + 0.62 * lamp * (0.35 + 0.65 * open_sky), np.float32)
 
 
-def _skin(person: Person, texture: Array, normals: Array, light: Array) -> Array:
-    """Lit skin (F, 3) at texture positions (F, 2)."""
+def _shine(person: Person, normals: Array) -> Array:
+    """Soft highlight (N, 1) of vertices."""
+    half = LIGHT + np.array([0, 0, 1], np.float32)
+    facing = np.clip(normals @ (half / np.linalg.norm(half)), 0, 1)[:, None]
+    return np.asarray(0.030 * person.appearance.sheen * facing**14, np.float32)
+
+
+def _painted(person: Person, texture: Array) -> Array:
+    """Skin (F, 3) at texture positions (F, 2)."""
     size = len(person.albedo)
-    rows = -(-len(texture) // 256)
+    rows = -(-len(texture) // 256)  # OpenCV wants fewer than 2^15 rows
     places = np.zeros((rows * 256, 2), np.float32)
     places[: len(texture)] = texture * size - 0.5
     grid = places.reshape(rows, 256, 2)
     found = cv2.remap(person.albedo, grid, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    base = found.reshape(-1, 3)[: len(texture)]
-    half = LIGHT + np.array([0, 0, 1], np.float32)
-    shine = np.clip(normals @ (half / np.linalg.norm(half)), 0, 1)[:, None] ** 14
-    return np.asarray(base * light + 0.030 * person.appearance.sheen * shine, np.float32)
+    return np.asarray(found.reshape(-1, 3)[: len(texture)], np.float32)
 
 
-def _eyes(
-    person: Person, local: Array, seen: Array, light: Array, gaze: tuple[float, float]
-) -> Array:
-    """Lit eyeballs (F, 3) from directions in head space and in view space."""
+def _iris(person: Person, seen: Array, rotation: Array, gaze: tuple[float, float]) -> Array:
+    """Eyeball colour (F, 3) at view-space normals (F, 3), the catch light as a fourth column."""
+    normal = seen / np.maximum(np.sqrt((seen * seen).sum(1, keepdims=True)), 1e-6)
+    local = normal @ rotation
     x, y = local[:, 0] - gaze[0], local[:, 1] - gaze[1]
     azimuth, angle = np.arctan2(y, x), np.arcsin(np.clip(np.hypot(x, y), 0, 1))
-    colour = eye_colour(person.appearance, angle, azimuth) * light
-    spot = np.clip((seen @ (GLINT / np.linalg.norm(GLINT)) - 0.985) / 0.010, 0, 1)
-    return np.asarray(colour + 0.45 * (spot * spot * (3 - 2 * spot))[:, None], np.float32)
+    angle = np.where(local[:, 2] < 0, np.pi - angle, angle)
+    spot = np.clip((normal @ (GLINT / np.linalg.norm(GLINT)) - 0.990) / 0.008, 0, 1)[:, None]
+    colour = eye_colour(person.appearance, angle, azimuth)
+    return np.concatenate([colour, 0.45 * spot * spot * (3 - 2 * spot)], 1)
 
 
 def _shade(
-    scene: _Scene, hits: Hits, person: Person, turn: NDArray[np.float64], gaze: tuple[float, float]
-) -> tuple[Array, Array]:
-    """Linear colour (F, 3) and view-space normals (F, 3) of the visible fragments."""
-    table = np.concatenate([scene.normals, scene.texture, scene.occlusion[:, None]], 1)
+    scene: _Scene, hits: Hits, person: Person, turn: Array, gaze: tuple[float, float]
+) -> Array:
+    """Linear colour and view-space normals (F, 6) of the visible fragments.
+
+    Light and highlight vary slowly, so vertices carry them; paint and eyes are looked up for
+    every fragment.
+    """
+    normals = scene.normals @ turn.T
+    light = _light(normals, scene.occlusion)
+    light[scene.parts == PART_MOUTH] = 1.0
+    light[scene.parts == PART_TEETH] += 0.25
+    table = np.concatenate([light, normals, _shine(person, normals), scene.texture], 1)
     values = interpolate(hits, scene.triangles, table)
-    local = values[:, :3]
-    local /= np.maximum(np.linalg.norm(local, axis=1, keepdims=True), 1e-6)
-    seen = local @ turn.T.astype(np.float32)
-    light = _light(seen, values[:, 5])
-    part = scene.parts[scene.triangles[hits.triangle, 2]]
-    colour = np.empty_like(local)
-    chosen = part == PART_SKIN
-    colour[chosen] = _skin(person, values[chosen, 3:5], seen[chosen], light[chosen])
-    chosen = part == PART_EYE
-    colour[chosen] = _eyes(person, local[chosen], seen[chosen], light[chosen], gaze)
-    gums = np.exp(-1.6 * BLOOD_ABSORPTION) * np.array([0.16, 0.07, 0.06], np.float32)
-    colour[part == PART_MOUTH] = gums * 0.35
-    chosen = part == PART_TEETH
-    colour[chosen] = light[chosen] * np.array([0.50, 0.46, 0.38], np.float32)
-    return colour, seen
+    part = scene.parts[scene.triangles[:, 2]][hits.triangle]
+    base, extra = _painted(person, values[:, 7:9]), values[:, 6:7]
+    for other, colour in ((PART_MOUTH, GUMS), (PART_TEETH, TEETH)):
+        base[part == other] = colour
+    extra[part != PART_SKIN] = 0
+    eye = part == PART_EYE
+    ball = _iris(person, values[eye, 3:6], turn, gaze)
+    base[eye], extra[eye] = ball[:, :3], ball[:, 3:]
+    return np.concatenate([base * values[:, :3] + extra, values[:, 3:6]], 1)
 
 
-def _average(size: int, hits: Hits, values: Array) -> Array:
-    """Mean of the samples of each pixel, uncovered samples counting as 0, (S, S, K)."""
+def _average(size: int, hits: Hits, values: Array) -> tuple[Array, Array]:
+    """Sum (S, S, K) of the samples of each pixel and how many of them are covered (S, S)."""
     fine = np.zeros((size * SAMPLES * size * SAMPLES, values.shape[1]), np.float32)
     fine[hits.pixel] = values
-    grid = fine.reshape(size, SAMPLES, size, SAMPLES, -1)
-    return np.asarray(grid.mean((1, 3)), np.float32)
+    covered = np.zeros(len(fine), np.float32)
+    covered[hits.pixel] = 1
+    return _pool(fine.reshape(size * SAMPLES, -1, values.shape[1])), _pool(
+        covered.reshape(size * SAMPLES, -1)
+    )
+
+
+def _pool(fine: Array) -> Array:
+    """Sum over squares of 2 x 2 samples of (H, W, ...)."""
+    rows = fine[::2] + fine[1::2]
+    return np.asarray(rows[:, ::2] + rows[:, 1::2], np.float32)
 
 
 def draw_guide(
@@ -199,10 +218,11 @@ def draw_guide(
     scene = _scene(head, person, expression)
     points = pose.resized(SAMPLES).project(scene.points)
     hits = rasterise(points, scene.triangles, size * SAMPLES)
-    colour, normals = _shade(scene, hits, person, pose.rotation, gaze)
-    ones = np.ones((len(colour), 1), np.float32)
-    mean = _average(size, hits, np.concatenate([colour, normals, ones], 1))
-    coverage = mean[..., 6]
-    share = np.maximum(coverage, 1e-6)[..., None]
-    length = np.maximum(np.linalg.norm(mean[..., 3:6], axis=2, keepdims=True), 1e-6)
-    return Guide(srgb_from_linear(mean[..., :3] / share), coverage, mean[..., 3:6] / length)
+    values = _shade(scene, hits, person, pose.rotation.astype(np.float32), gaze)
+    total, covered = _average(size, hits, values)
+    count = np.maximum(covered, 1)[..., None]
+    normals = total[..., 3:]
+    length = np.maximum(np.sqrt((normals * normals).sum(2, keepdims=True)), 1e-6)
+    colour = srgb_from_linear(total[..., :3] / count)
+    coverage = np.asarray(covered / SAMPLES**2, np.float32)
+    return Guide(colour, coverage, normals / length)

@@ -23,7 +23,9 @@ class Hits:
     """(F, 3) barycentric weights of its corners at the pixel's centre."""
 
 
-Runs = tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]
+Array = NDArray[np.float64]
+Indices = NDArray[np.intp]
+Runs = tuple[Indices, Indices, Indices]
 
 
 def _expand(counts: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -33,30 +35,33 @@ def _expand(counts: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp
     return owner, np.arange(len(owner)) - first[owner]
 
 
-def _edges(corner: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Coefficients (M, 3, 3) of the barycentric weights: `a x + b y + c` for each corner."""
-    x, y = corner[..., 0], corner[..., 1]
+def _edges(x: Array, y: Array) -> Array:
+    """Barycentric weights as planes: `a x + b y + c` by [coefficient, corner, triangle]."""
     after, last = [1, 2, 0], [2, 0, 1]
-    a = y[:, after] - y[:, last]
-    b = x[:, last] - x[:, after]
-    c = x[:, after] * y[:, last] - x[:, last] * y[:, after]
-    twice_area = c.sum(1)
-    return np.asarray(np.stack([a, b, c], -1) / twice_area[:, None, None])
+    a = y[after] - y[last]
+    b = x[last] - x[after]
+    c = x[after] * y[last] - x[last] * y[after]
+    planes = np.stack([a, b, c])
+    return np.asarray(planes / (c[0] + c[1] + c[2]))
 
 
-def _runs(corner: NDArray[np.float64], edges: NDArray[np.float64], size: int) -> Runs:
-    """Triangle, row and half-open column range packed as (triangle, row * size + start, length)."""
-    low = np.clip(np.ceil(corner[..., 1].min(1)), 0, size).astype(np.intp)
-    high = np.clip(np.floor(corner[..., 1].max(1)) + 1, 0, size).astype(np.intp)
-    owner, step = _expand(np.maximum(high - low, 0))
-    row = low[owner] + step
-    a, b, c = (np.ascontiguousarray(edges[..., k])[owner] for k in range(3))  # (R, 3)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        cut = -(b * row[:, None] + c) / a
-    left = np.where(a > 1e-12, cut, -np.inf).max(1)
-    right = np.where(a < -1e-12, cut, np.inf).min(1)
-    start = np.ceil(np.clip(left - 1e-7, 0, size)).astype(np.intp)
-    stop = np.floor(np.clip(right + 1e-7, -1, size - 1)).astype(np.intp) + 1
+def _runs(y: Array, edges: Array, size: int) -> Runs:
+    """Runs of pixels inside the triangles as (triangle, flat index of the first pixel, length)."""
+    low = np.minimum(np.minimum(y[0], y[1]), y[2])
+    high = np.maximum(np.maximum(y[0], y[1]), y[2])
+    top = np.clip(np.ceil(low), 0, size).astype(np.intp)
+    bottom = np.clip(np.floor(high) + 1, 0, size).astype(np.intp)
+    owner, step = _expand(np.maximum(bottom - top, 0))
+    row = top[owner] + step
+    left, right = np.zeros(len(owner)), np.full(len(owner), size - 1.0)
+    for a, b, c in edges.swapaxes(0, 1):
+        steep = abs(a) > 1e-12
+        slope = np.where(steep, a, 1.0)
+        cut = np.take(-b / slope, owner) * row + np.take(-c / slope, owner)
+        left = np.maximum(left, np.where(np.take(steep & (a > 0), owner), cut - 1e-7, 0.0))
+        right = np.minimum(right, np.where(np.take(steep & (a < 0), owner), cut + 1e-7, size))
+    start = np.ceil(np.minimum(left, size)).astype(np.intp)
+    stop = np.floor(np.maximum(right, -1)).astype(np.intp) + 1
     return owner, row * size + start, np.maximum(stop - start, 0)
 
 
@@ -73,25 +78,28 @@ def rasterise(points: NDArray[np.floating], triangles: NDArray[np.integer], size
     Returns:
         The nearest front-facing fragment at every covered pixel centre.
     """
-    corner = np.asarray(points, np.float64)[triangles]  # (M, 3, 3)
-    one, two = corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]
-    front = np.flatnonzero(one[:, 0] * two[:, 1] - one[:, 1] * two[:, 0] < -1e-9)
-    corner = corner[front]
-    edges = _edges(corner)
-    run_owner, first, length = _runs(corner, edges, size)
+    x, y, depth = np.asarray(points, np.float64).T[:, triangles.T]  # (3, M) each
+    area = (x[1] - x[0]) * (y[2] - y[0]) - (y[1] - y[0]) * (x[2] - x[0])
+    front = np.flatnonzero(area < -1e-9)
+    x, y, depth = x[:, front], y[:, front], depth[:, front]
+    edges = _edges(x, y)
+    run_owner, first, length = _runs(y, edges, size)
     run, step = _expand(length)
-    pixel, owner = first[run] + step, run_owner[run]
-    plane = np.einsum("mkc,mk->mc", edges, corner[..., 2])  # depth = a x + b y + c
-    x, y = pixel % size, pixel // size
-    depth = plane[owner, 0] * x + plane[owner, 1] * y + plane[owner, 2]
-    winner = _nearest(pixel, depth, size)
+    pixel, owner = np.take(first, run) + step, np.take(run_owner, run)
+    plane = (edges * depth).sum(1)  # depth = plane[0] x + plane[1] y + plane[2]
+    winner = _nearest(pixel, _evaluate(plane, owner, pixel, size), size)
     pixel, owner = pixel[winner], owner[winner]
-    x, y = pixel % size, pixel // size
-    chosen = edges[owner]  # (F, 3, 3)
-    weights = chosen[..., 0] * x[:, None] + chosen[..., 1] * y[:, None] + chosen[..., 2]
-    weights = np.clip(weights, 0, 1)
-    weights /= weights.sum(1, keepdims=True)
+    second, third = (_evaluate(edges[:, k], owner, pixel, size) for k in (1, 2))
+    second, third = np.clip(second, 0, 1), np.clip(third, 0, 1)
+    weights = np.stack([np.clip(1 - second - third, 0, 1), second, third], 1)
     return Hits(pixel, front[owner], weights.astype(np.float32))
+
+
+def _evaluate(plane: Array, owner: Indices, pixel: Indices, size: int) -> Array:
+    """Value at pixels of the planes [coefficient, triangle] that their owners name."""
+    y, x = np.divmod(pixel, size)
+    a, b, c = plane
+    return np.asarray(np.take(a, owner) * x + np.take(b, owner) * y + np.take(c, owner))
 
 
 def _nearest(pixel: NDArray[np.intp], depth: NDArray[np.float64], size: int) -> NDArray[np.intp]:
@@ -116,7 +124,8 @@ def interpolate(
     """Values (N, K) of vertices at the visible fragments, (F, K)."""
     corners = triangles[hits.triangle]
     weights = hits.weights
-    total = values[corners[:, 0]] * weights[:, :1]
-    total += values[corners[:, 1]] * weights[:, 1:2]
-    total += values[corners[:, 2]] * weights[:, 2:]
+    table = np.asarray(values, np.float32)
+    total = np.take(table, corners[:, 0], axis=0) * weights[:, :1]
+    total += np.take(table, corners[:, 1], axis=0) * weights[:, 1:2]
+    total += np.take(table, corners[:, 2], axis=0) * weights[:, 2:]
     return np.asarray(total, np.float32)

@@ -1,0 +1,112 @@
+"""Bring the guide's tone to the film's: one gain for each channel, from skin seen around the face.
+
+Evidence is every pixel outside the protected area, weighted by how much its colour resembles lit
+skin and how near it lies; skin, light and camera cannot be told apart and need not be. Every step
+is smooth: weights instead of masks, a prior instead of a threshold, and soft limits.
+"""
+
+from dataclasses import replace
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from anonymizer.head.guide import Guide, linear_from_srgb, srgb_from_linear
+
+Array = NDArray[np.float32]
+
+FLOOR: Final = 0.004
+"""Light added before a logarithm, so that black says little."""
+REACH: Final = 0.14
+"""Distance from the protected area at which evidence has fallen to 1/e, as a share of the size."""
+SKIN_CENTRE: Final = (0.62, 0.42)
+"""Middle of log(R/G) and log(G/B) of lit skin in video."""
+SKIN_SPREAD: Final = (0.32, 0.30)
+"""Their spread over tones, lamps and cameras."""
+EVIDENCE: Final = 0.004
+"""Weight of the prior, as a share of the picture fully evident: below it the prior decides."""
+EXPOSURE_SHARE: Final = 0.35
+"""How far the mean brightness of the surroundings, whatever they are, moves the prior."""
+MAX_BRIGHTNESS: Final = 2.2
+"""Limit of the change of brightness, natural logarithm."""
+MAX_TINT: Final = 0.45
+"""Limit of the change of a channel against brightness, natural logarithm."""
+
+
+def _logarithm(linear: Array) -> Array:
+    return np.asarray(np.log(linear + FLOOR), np.float32)
+
+
+def _skin_likeness(logs: Array) -> Array:
+    """How much colours (..., 3) in log light look like skin, in [0, 1]; black and white do not."""
+    first = (logs[..., 0] - logs[..., 1] - SKIN_CENTRE[0]) / SKIN_SPREAD[0]
+    second = (logs[..., 1] - logs[..., 2] - SKIN_CENTRE[1]) / SKIN_SPREAD[1]
+    level = logs[..., 1]
+    lit = 1 / (1 + np.exp(-(level + 4.0) / 0.3)) / (1 + np.exp((level + 0.25) / 0.08))
+    return np.asarray(np.exp(-0.5 * (first**2 + second**2)) * lit, np.float32)
+
+
+def _mean(logs: Array, weights: Array) -> Array:
+    """Weighted mean (3,) of log colours, drawn to its own centre once against outliers."""
+    total = float(weights.sum()) + 1e-9
+    centre = (logs * weights[..., None]).sum((0, 1)) / total
+    off = ((logs - centre) ** 2).sum(-1)
+    firm = weights / (1 + off / 0.25)
+    sums = (logs * firm[..., None]).sum((0, 1)) + 1e-9 * centre
+    return np.asarray(sums / (float(firm.sum()) + 1e-9), np.float32)
+
+
+def _soft_limit(value: NDArray[np.floating], limit: float) -> NDArray[np.floating]:
+    """The identity near 0, bending towards +-limit."""
+    return np.asarray(limit * np.tanh(value / limit))
+
+
+def _gain(guide_tone: Array, film_tone: Array, trust: float, exposure: float) -> Array:
+    """Gain (3,) in linear light: skin evidence by `trust`, else the exposure alone."""
+    wanted = trust * (film_tone - guide_tone) + (1 - trust) * exposure
+    brightness = float(wanted @ np.array([0.25, 0.6, 0.15], np.float32))
+    tint = _soft_limit(wanted - brightness, MAX_TINT)
+    level = _soft_limit(np.array(brightness), MAX_BRIGHTNESS)
+    return np.asarray(np.exp(level + tint), np.float32)
+
+
+def tone_gain(
+    guide: Guide, image: NDArray[np.uint8], outside: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Gain (3,) in linear light that brings the guide to the film, see `match_tone`."""
+    shape = (*guide.coverage.shape, 3)
+    if image.shape != shape or outside.shape != shape[:2] or outside.dtype != np.bool_:
+        raise ValueError(
+            f"expected image {shape} and boolean outside {shape[:2]}, "
+            f"got {image.shape} and {outside.shape} {outside.dtype}"
+        )
+    seen = np.where(outside[..., None], image, 0).astype(np.float32) / 255
+    logs = _logarithm(linear_from_srgb(seen))
+    far = cv2.distanceTransform(outside.astype(np.uint8), cv2.DIST_L2, 3)
+    near = np.exp(-far / (REACH * len(image))) * outside
+    weights = _skin_likeness(logs) * near
+    own = _logarithm(linear_from_srgb(guide.colour))
+    own_tone = _mean(own, _skin_likeness(own) * guide.coverage)
+    evidence = float(weights.mean())
+    trust = evidence / (evidence + EVIDENCE)
+    around = float((logs.mean(-1) * near).sum() / (near.sum() + 1e-6)) + 1.9
+    exposure = EXPOSURE_SHARE * around * float(near.sum() / (near.sum() + 1.0))
+    return _gain(own_tone, _mean(logs, weights), trust, exposure)
+
+
+def match_tone(guide: Guide, image: NDArray[np.uint8], outside: NDArray[np.bool_]) -> Guide:
+    """Scale the guide's channels so that its skin has the tone of skin in the surroundings.
+
+    Args:
+        guide: neutral guide of size S.
+        image: (S, S, 3) sRGB crop of the film. Nothing is read where `outside` is False.
+        outside: (S, S) True where the film may be read: outside the protected area.
+
+    Returns:
+        The same guide in other light. Where no skin can be seen only the exposure follows, gently.
+    """
+    gain = tone_gain(guide, image, outside)
+    light = linear_from_srgb(guide.colour) * gain
+    bright = np.where(light > 0.7, 0.7 + 0.3 * np.tanh((light - 0.7) / 0.3), light)
+    return replace(guide, colour=srgb_from_linear(bright))
