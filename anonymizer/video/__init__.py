@@ -1,0 +1,1 @@
+"""Films and pictures in and out; the only room that imports PyAV."""

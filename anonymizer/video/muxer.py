@@ -1,0 +1,157 @@
+"""Encodes the new picture and joins it with what is copied."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+from typing import Final
+
+import av
+from av.stream import Stream
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+
+from anonymizer.data import Frame, StreamInfo
+from anonymizer.errors import UnwritableOutput
+from anonymizer.video.colour import (
+    RGB,
+    SCALING,
+    UNSPECIFIED,
+    matrix_for,
+    swscale_matrix,
+    swscale_range,
+)
+from anonymizer.video.copying import CopiedStreams, copy_labels
+from anonymizer.video.encoding import Encoding, container_options
+
+_FORMATS: Final = {
+    ".mp4": "mp4",
+    ".m4v": "mp4",
+    ".mov": "mov",
+    ".mkv": "matroska",
+    ".webm": "webm",
+}
+
+
+class Muxer:
+    """The encoder and the file being written; use it from one thread at a time."""
+
+    def __init__(
+        self, path: Path, info: StreamInfo, encoding: Encoding, copied: CopiedStreams
+    ) -> None:
+        self._path, self._info, self._encoding, self._copied = path, info, encoding, copied
+        self._file = av.open(
+            f"file:{path}",
+            mode="w",
+            format=_FORMATS[path.suffix.lower()],
+            container_options=container_options(path, [info.time_base, *copied.time_bases]),
+        )
+        self._reformatter = VideoReformatter()
+        self._start: int | None = None
+        self._held: Frame | None = None
+        self._step = _usual_step(info)
+        for stream in copied:
+            if stream.index == copied.picture.index:
+                self._stream = self._add_picture(stream)
+            else:
+                copied.add_to(self._file, stream)
+        copied.copy_chapters(self._file)
+        copied.start()
+
+    def _add_picture(self, source: Stream) -> VideoStream:
+        info, encoding = self._info, self._encoding
+        options = dict(encoding.options)
+        stream = self._file.add_stream(encoding.codec, rate=info.average_rate, options=options)
+        assert isinstance(stream, VideoStream)
+        context = stream.codec_context
+        context.width, context.height = info.width, info.height
+        context.pix_fmt = encoding.pixel_format
+        context.time_base = stream.time_base = info.time_base
+        if info.sample_aspect_ratio:
+            context.sample_aspect_ratio = info.sample_aspect_ratio
+        self._describe_colour(stream)
+        copy_labels(source, stream)
+        return stream
+
+    def _describe_colour(self, stream: VideoStream) -> None:
+        colour, context = self._info.colour, stream.codec_context
+        context.color_primaries = colour.primaries or UNSPECIFIED
+        context.color_trc = colour.transfer or UNSPECIFIED
+        context.colorspace = UNSPECIFIED if colour.matrix is None else self._matrix
+        if colour.full_range is not None:
+            context.color_range = swscale_range(colour.full_range)
+        if self._encoding.is_rgb:
+            context.colorspace, context.color_range = RGB, swscale_range(True)
+
+    @property
+    def _matrix(self) -> int:
+        return matrix_for(self._info.colour, self._info.height)
+
+    def add(self, frame: Frame) -> None:
+        """Take a frame and encode the one before it, whose duration is now known."""
+        if self._held is None:
+            self._start = frame.pts
+        else:
+            self._step = frame.pts - self._held.pts
+            self._encode(self._held)
+        self._held = frame
+
+    def finish(self) -> None:
+        """Encode the last frame, copy what is left, and write the index."""
+        if self._held is not None:
+            self._step = self._remainder(self._held)
+            self._encode(self._held)
+        self._write(self._stream.encode(None))
+        self._copy(until=None)
+        self._file.close()
+
+    def abandon(self) -> None:
+        """Close the file whatever its state; does nothing after ``finish``."""
+        with suppress(av.error.FFmpegError, OSError):
+            self._file.close()
+
+    def _remainder(self, last: Frame) -> int:
+        """How long the last frame is shown: to the end that the source's header names."""
+        end = (self._start or 0) + (self._copied.picture.duration or 0)
+        return end - last.pts if end > last.pts else self._step
+
+    def _encode(self, frame: Frame) -> None:
+        picture = self._converted(frame)
+        picture.pts, picture.time_base = frame.pts, frame.time_base
+        picture.duration = self._step
+        self._write(self._stream.encode(picture))
+
+    def _converted(self, frame: Frame) -> av.VideoFrame:
+        picture = av.VideoFrame.from_ndarray(frame.image, "rgb24")
+        is_rgb = self._encoding.is_rgb
+        return self._reformatter.reformat(
+            picture,
+            format=self._encoding.pixel_format,
+            dst_colorspace=None if is_rgb else swscale_matrix(self._matrix),
+            src_color_range=swscale_range(True),
+            dst_color_range=swscale_range(is_rgb or self._info.colour.full_range),
+            interpolation=SCALING,
+            threads=1,
+        )
+
+    def _write(self, packets: Sequence[av.Packet[Stream]]) -> None:
+        for packet in packets:
+            stamp = packet.dts if packet.dts is not None else packet.pts
+            self._copy(until=(stamp or 0) * packet.time_base)
+            self._file.mux(packet)
+
+    def _copy(self, *, until: Fraction | None) -> None:
+        """Copy the other streams' packets up to a time in seconds, or all that are left."""
+        for packet in self._copied.packets(until):
+            try:
+                self._file.mux(packet)
+            except av.error.ArgumentError as error:
+                reason = f"a packet of its {packet.stream.type} does not fit; try --audio drop"
+                raise UnwritableOutput(self._path, reason) from error
+
+
+def _usual_step(info: StreamInfo) -> int:
+    """Time base units per frame, from the header."""
+    return max(1, round(1 / (info.average_rate * info.time_base))) if info.average_rate else 1

@@ -1,0 +1,94 @@
+"""Files get their names when they are whole."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from anonymizer.errors import UnwritableOutput
+from anonymizer.video.failures import writing
+
+TEMPORARY_PREFIX: Final = ".veilframe-"
+"""Names of unfinished files begin so; they are hidden and end like the destination."""
+
+
+@contextmanager
+def atomic_output(destination: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Yield a new file beside ``destination`` (mode 0600) that takes its name if all goes well.
+
+    After any exception, KeyboardInterrupt included, nothing is left of it and the destination is as
+    it was. An UnwritableOutput about the temporary file is raised again about the destination.
+
+    Raises:
+        UnwritableOutput: if the destination exists and ``overwrite`` is false, is a folder, or its
+            folder cannot be written.
+    """
+    _refuse(destination, overwrite)
+    name = f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{destination.suffix}"
+    temporary = destination.with_name(name)
+    with writing(destination):
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    try:
+        yield temporary
+        with writing(destination):
+            _publish(temporary, destination, overwrite)
+    except UnwritableOutput as error:
+        if error.path != temporary:
+            raise
+        raise UnwritableOutput(destination, error.reason) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _refuse(destination: Path, overwrite: bool) -> None:
+    with writing(destination):
+        if destination.is_dir():
+            raise UnwritableOutput(destination, "is a folder; expected a file name")
+        if not overwrite and os.path.lexists(destination):
+            raise UnwritableOutput(destination, "exists; pass --overwrite to replace it")
+
+
+def _publish(temporary: Path, destination: Path, overwrite: bool) -> None:
+    descriptor = os.open(temporary, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+        temporary.chmod(0o666 & ~_umask())
+    finally:
+        os.close(descriptor)
+    if overwrite:
+        temporary.replace(destination)
+    else:
+        _claim(temporary, destination)
+    _sync_folder(destination.parent)
+
+
+def _claim(temporary: Path, destination: Path) -> None:
+    """Rename without replacing a file that appeared meanwhile."""
+    try:
+        os.link(temporary, destination)
+    except FileExistsError as error:
+        raise UnwritableOutput(destination, "exists; pass --overwrite to replace it") from error
+    except OSError:  # a file system without hard links: look, then rename
+        _refuse(destination, overwrite=False)
+        temporary.rename(destination)
+
+
+def _umask() -> int:
+    """The process's umask, which can only be read by setting it: to the strictest meanwhile."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name survive a power cut, where folders can be synced."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,134 @@
+"""Films written frame by frame, everything but the picture taken from the source."""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from anonymizer.data import Frame, StreamInfo
+from anonymizer.errors import UnwritableOutput
+from anonymizer.video.copying import Audio, CopiedStreams
+from anonymizer.video.encoding import Codec, encoding_for, rounds_time
+from anonymizer.video.failures import writing
+from anonymizer.video.muxer import Muxer
+
+_BEHIND: Final = 4
+"""Frames that may wait for the encoder."""
+
+
+class VideoSink:
+    """A film being written to ``path``; a context manager.
+
+    Size, times, colour description and pixel shape are those of ``info``, upright. Audio and
+    subtitles, chapters, languages and dispositions come from ``source``; see CopiedStreams for what
+    does not. One thread encodes, a few frames behind; its errors are raised by ``write`` or at the
+    end. After any error there is no file.
+
+    Args:
+        path: File to write; its suffix chooses the container. It should not be the final name.
+        source: The film that ``info`` describes.
+        info: What the frames look like.
+        crf: Constant rate factor; None for one that is hard to tell from the source.
+        lossless: Keep every bit of the RGB frames.
+        audio: Whether to copy the sound.
+        codec: None for the container's usual one.
+        preset: How long x264 may think.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        source: Path,
+        info: StreamInfo,
+        *,
+        crf: int | None = None,
+        lossless: bool = False,
+        audio: Audio = "keep",
+        codec: Codec | None = None,
+        preset: str = "medium",
+    ) -> None:
+        size = (info.width, info.height)
+        self._encoding = encoding_for(
+            path, size, crf=crf, lossless=lossless, codec=codec, preset=preset
+        )
+        self._path, self._source, self._info, self._audio = path, source, info, audio
+        self._exit = ExitStack()
+        self._pending: deque[Future[None]] = deque()
+        self._last: int | None = None
+        self.warnings: list[str] = []
+        """What the result lacks because its container cannot hold it."""
+        self.kept: list[str] = []
+        """Streams that are copied."""
+        self.dropped: list[str] = []
+        """Streams left out on purpose."""
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            copied = CopiedStreams(self._source, audio=self._audio)
+            stack.callback(copied.close)
+            with writing(self._path):
+                self._muxer = Muxer(self._path, self._info, self._encoding, copied)
+            stack.callback(self._muxer.abandon)
+            self._worker = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="encode"))
+            self._exit = stack.pop_all()
+        self.kept, self.dropped = copied.kept, copied.dropped
+        self.warnings = list(copied.warnings)
+        if rounds_time(self._path, self._info.time_base):
+            self.warnings.append(f"{self._path.suffix} holds times in milliseconds only; rounded")
+        return self
+
+    def write(self, frame: Frame) -> None:
+        """Append one frame.
+
+        Raises:
+            ValueError: if it has another size or time base than ``info``, or is not after the last.
+            UnwritableOutput: if an earlier frame could not be written.
+        """
+        self._check(frame)
+        self._last = frame.pts
+        self._pending.append(self._worker.submit(self._muxer.add, frame))
+        while len(self._pending) > _BEHIND:
+            self._settle()
+
+    def _check(self, frame: Frame) -> None:
+        height, width, _ = frame.image.shape
+        if (width, height) != (self._info.width, self._info.height):
+            wanted = f"{self._info.width}x{self._info.height}"
+            raise ValueError(f"frame {frame.index} is {width}x{height}, the film {wanted}")
+        if frame.time_base != self._info.time_base:
+            raise ValueError(f"time base is {frame.time_base}, the film's {self._info.time_base}")
+        if self._last is not None and frame.pts <= self._last:
+            raise ValueError(f"pts must increase, got {frame.pts} after {self._last}")
+
+    def _settle(self) -> None:
+        with writing(self._path):
+            self._pending.popleft().result()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        done = False
+        try:
+            if kind is None:
+                self._finish()
+                done = True
+        finally:
+            self._worker.shutdown(wait=True, cancel_futures=True)
+            self._exit.close()
+            if not done:
+                self._path.unlink(missing_ok=True)
+
+    def _finish(self) -> None:
+        if self._last is None:
+            raise UnwritableOutput(self._path, "not one frame was written")
+        while self._pending:
+            self._settle()
+        with writing(self._path):
+            self._worker.submit(self._muxer.finish).result()

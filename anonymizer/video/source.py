@@ -1,0 +1,155 @@
+"""Films as streams of RGB frames with exact times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from anonymizer.data import Frame, StreamInfo
+from anonymizer.errors import UnreadableVideo
+from anonymizer.video.colour import SCALING, colour_of, matrix_for, swscale_matrix, swscale_range
+from anonymizer.video.failures import reading
+from anonymizer.video.orientation import Orientation, orientation_of
+from anonymizer.video.packets import Damage, open_input, picture_stream, pictures_of
+from anonymizer.video.prefetch import prefetch as work_ahead
+
+
+class VideoSource:
+    """A film that can be read from its start as often as needed.
+
+    Frames are turned upright, 8 bit, and as large as the first one; ``pts`` are the file's own and
+    strictly increase. Where the file gives none they continue the last step; where it repeats one
+    it is moved on by one tick.
+
+    Raises:
+        UnreadableVideo: if the file is missing, no film, or not one picture can be decoded.
+    """
+
+    def __init__(self, path: Path, *, prefetch: int = 4) -> None:
+        self._path = path
+        self._depth = prefetch
+        self._damage = Damage(path)
+        self._info, self._orientation, self._size = _probe(path)
+
+    @property
+    def info(self) -> StreamInfo:
+        """What the header and the first picture say."""
+        return self._info
+
+    @property
+    def skipped(self) -> int:
+        """Damaged packets skipped in the latest reading."""
+        return self._damage.total
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Open the file anew and decode it in a thread, a few frames ahead.
+
+        Raises:
+            DamagedVideo: after too many damaged packets in a row.
+            UnreadableVideo: if reading fails otherwise.
+        """
+        self._damage = Damage(self._path)
+        return work_ahead(self._frames(self._damage), self._depth)
+
+    def _frames(self, damage: Damage) -> Iterator[Frame]:
+        with reading(self._path), open_input(self._path) as container:
+            stream = _prepared(container, self._path)
+            clock, reformatter = Clock(), VideoReformatter()
+            for index, picture in enumerate(pictures_of(container, stream, damage)):
+                image = self._upright(picture, reformatter)
+                yield Frame(index, clock.pts(picture), self._info.time_base, image)
+
+    def _upright(self, picture: av.VideoFrame, reformatter: VideoReformatter) -> NDArray[np.uint8]:
+        matrix = swscale_matrix(matrix_for(self._info.colour, self._info.height))
+        full = picture.format.is_rgb or self._info.colour.full_range
+        rgb = reformatter.reformat(
+            picture,
+            *self._size,
+            "rgb24",
+            src_colorspace=None if picture.format.is_rgb else matrix,
+            src_color_range=swscale_range(full),
+            dst_color_range=swscale_range(True),
+            interpolation=SCALING,
+            threads=1,
+        )
+        return self._orientation.apply(rgb.to_ndarray())  # type: ignore[arg-type]  # rgb24 is uint8
+
+
+class Clock:
+    """Gives decoded pictures strictly increasing times."""
+
+    __slots__ = ("_last", "_step")
+
+    def __init__(self) -> None:
+        self._last: int | None = None
+        self._step = 1
+
+    def pts(self, picture: av.VideoFrame) -> int:
+        """The picture's own pts; else its dts, or the last pts and step; never a step back."""
+        pts = picture.pts if picture.pts is not None else picture.dts
+        if self._last is None:
+            self._last = pts or 0
+            self._step = picture.duration or 1
+            return self._last
+        pts = self._last + self._step if pts is None else max(pts, self._last + 1)
+        self._step, self._last = pts - self._last, pts
+        return pts
+
+
+def _prepared(container: InputContainer, path: Path) -> VideoStream:
+    stream = picture_stream(container, path)
+    stream.thread_type = "AUTO"
+    return stream
+
+
+def _probe(path: Path) -> tuple[StreamInfo, Orientation, tuple[int, int]]:
+    """Header, and what only the first picture tells; the size is (width, height) as stored."""
+    with reading(path), open_input(path) as container:
+        stream = picture_stream(container, path)
+        picture = next(pictures_of(container, stream, Damage(path)), None)
+        if picture is None:
+            raise UnreadableVideo(path, "not one picture can be decoded")
+        orientation = orientation_of(picture)
+        info = _info(container, stream, picture, orientation)
+        return info, orientation, (picture.width, picture.height)
+
+
+def _info(
+    container: InputContainer,
+    stream: VideoStream,
+    picture: av.VideoFrame,
+    orientation: Orientation,
+) -> StreamInfo:
+    width, height = picture.width, picture.height
+    aspect = stream.sample_aspect_ratio or None
+    if orientation.transpose:
+        width, height = height, width
+        aspect = 1 / aspect if aspect else None
+    return StreamInfo(
+        width=width,
+        height=height,
+        time_base=stream.time_base or Fraction(1, 90_000),
+        average_rate=stream.average_rate or None,
+        frames=stream.frames or None,
+        duration=_duration(container, stream),
+        rotation=orientation.rotation,
+        colour=colour_of(picture),
+        sample_aspect_ratio=aspect,
+        codec=stream.codec_context.name,
+        pixel_format=picture.format.name,
+        has_audio=bool(container.streams.audio),
+    )
+
+
+def _duration(container: InputContainer, stream: VideoStream) -> Fraction | None:
+    if stream.duration and stream.time_base:
+        return stream.duration * stream.time_base
+    return Fraction(container.duration, av.time_base) if container.duration else None
