@@ -129,7 +129,8 @@ def solve_pose(
     Args:
         landmarks: (5, 2) or (T, 5, 2) positions in a canonical crop.
         size: side of that crop in pixels.
-        head_landmarks: (5, 3) landmarks of the head, in its own space.
+        head_landmarks: (5, 3) landmarks of the head, in its own space: `marked_landmarks` of the
+            head model when the positions come from a face detector.
 
     Returns:
         One pose, or a batch of T. A weak prior (`YAW_SPREAD`, `PITCH_SPREAD`) keeps the answer

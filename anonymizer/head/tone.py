@@ -16,21 +16,28 @@ from anonymizer.head.guide import Guide, linear_from_srgb, srgb_from_linear
 
 Array = NDArray[np.float32]
 
+LUMA: Final = np.array([0.25, 0.60, 0.15], np.float32)
+"""Weights of the channels in brightness."""
+
+BRIGHT: Final = 1.5
+"""Power of the light by which skin counts: hair and shadow of the same hue are darker than it."""
 FLOOR: Final = 0.004
 """Light added before a logarithm, so that black says little."""
 REACH: Final = 0.14
 """Distance from the protected area at which evidence has fallen to 1/e, as a share of the size."""
 SKIN_CENTRE: Final = (0.62, 0.42)
 """Middle of log(R/G) and log(G/B) of lit skin in video."""
-SKIN_SPREAD: Final = (0.32, 0.30)
+SKIN_SPREAD: Final = (0.25, 0.26)
 """Their spread over tones, lamps and cameras."""
-EVIDENCE: Final = 0.004
+EVIDENCE: Final = 0.0015
 """Weight of the prior, as a share of the picture fully evident: below it the prior decides."""
-EXPOSURE_SHARE: Final = 0.35
+EXPOSURE_SHARE: Final = 0.15
 """How far the mean brightness of the surroundings, whatever they are, moves the prior."""
+TINT_SHARE: Final = 0.85
+"""Share of the found difference of hue that is followed."""
 MAX_BRIGHTNESS: Final = 2.2
 """Limit of the change of brightness, natural logarithm."""
-MAX_TINT: Final = 0.45
+MAX_TINT: Final = 0.40
 """Limit of the change of a channel against brightness, natural logarithm."""
 
 
@@ -65,8 +72,8 @@ def _soft_limit(value: NDArray[np.floating], limit: float) -> NDArray[np.floatin
 def _gain(guide_tone: Array, film_tone: Array, trust: float, exposure: float) -> Array:
     """Gain (3,) in linear light: skin evidence by `trust`, else the exposure alone."""
     wanted = trust * (film_tone - guide_tone) + (1 - trust) * exposure
-    brightness = float(wanted @ np.array([0.25, 0.6, 0.15], np.float32))
-    tint = _soft_limit(wanted - brightness, MAX_TINT)
+    brightness = float(wanted @ LUMA)
+    tint = _soft_limit(TINT_SHARE * (wanted - brightness), MAX_TINT)
     level = _soft_limit(np.array(brightness), MAX_BRIGHTNESS)
     return np.asarray(np.exp(level + tint), np.float32)
 
@@ -85,9 +92,10 @@ def tone_gain(
     logs = _logarithm(linear_from_srgb(seen))
     far = cv2.distanceTransform(outside.astype(np.uint8), cv2.DIST_L2, 3)
     near = np.exp(-far / (REACH * len(image))) * outside
-    weights = _skin_likeness(logs) * near
+    brightness = np.minimum(np.exp(logs @ LUMA) / 0.2, 1.5)
+    weights = _skin_likeness(logs) * near * brightness**BRIGHT
     own = _logarithm(linear_from_srgb(guide.colour))
-    own_tone = _mean(own, _skin_likeness(own) * guide.coverage)
+    own_tone = _mean(own, guide.coverage * guide.normals[..., 2].clip(0, 1))
     evidence = float(weights.mean())
     trust = evidence / (evidence + EVIDENCE)
     around = float((logs.mean(-1) * near).sum() / (near.sum() + 1e-6)) + 1.9
@@ -106,7 +114,11 @@ def match_tone(guide: Guide, image: NDArray[np.uint8], outside: NDArray[np.bool_
     Returns:
         The same guide in other light. Where no skin can be seen only the exposure follows, gently.
     """
-    gain = tone_gain(guide, image, outside)
-    light = linear_from_srgb(guide.colour) * gain
+    return with_gain(guide, tone_gain(guide, image, outside))
+
+
+def with_gain(guide: Guide, gain: NDArray[np.floating]) -> Guide:
+    """The guide under another light: channels times `gain` (3,), highlights bent below 1."""
+    light = linear_from_srgb(guide.colour) * np.asarray(gain, np.float32)
     bright = np.where(light > 0.7, 0.7 + 0.3 * np.tanh((light - 0.7) / 0.3), light)
     return replace(guide, colour=srgb_from_linear(bright))

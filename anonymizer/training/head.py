@@ -42,7 +42,8 @@ from anonymizer.training.sourcehead import Patch, SourceHead
 CODE_LENGTH: Final = 64
 """Numbers of the identity code."""
 TEETH_BACK: Final = 0.35
-"""How far the teeth are set back, head units: the source's touch the lips, whose fit is not exact."""
+"""How far the teeth are set back, head units:
+the source's touch the lips, and the fit is not exact."""
 EXPRESSIONS: Final = (
     "browDown_L", "browDown_R", "browInnerUp_L", "browInnerUp_R", "browOuterUp_L",
     "browOuterUp_R", "cheekSquint_L", "cheekSquint_R", "eyeBlink_L", "eyeBlink_R", "eyeSquint_L",
@@ -148,6 +149,7 @@ def build(source: SourceHead) -> dict[str, NDArray[np.generic]]:
         "texture": texture_coordinates(patch.rest),
         "occlusion": occlusion(source, patch, normals).astype(half),
         "landmarks": np.array(groups, np.uint16),
+        "nose_base": np.array([place[int(source.landmark_vertices[33])]], np.uint16),
         "eye_centres": eyes["eye_centres"].astype(np.float32),
         "eye_radius": eyes["eye_radius"].astype(np.float32),
         "eye_identity": eye_basis.astype(np.float32),
