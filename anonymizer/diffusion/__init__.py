@@ -1,0 +1,1 @@
+"""Diffusion: our own sampling loop around the networks of diffusers."""

@@ -1,0 +1,98 @@
+"""From crops to what a network is told. Nothing here can see an original face."""
+
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
+from numpy.typing import NDArray
+from torch import Tensor
+
+from anonymizer.data import Clip
+from anonymizer.head.guide import Guide, linear_from_srgb, srgb_from_linear
+from anonymizer.head.tone import tone_gain
+
+SMOOTHING: Final = 3.0
+"""Standard deviation, in frames, of the smoothing of tone over a chunk."""
+
+
+def pictures(images: NDArray[np.uint8]) -> Tensor:
+    """Images (N, S, S, 3) as (N, 3, S, S) float32 in [-1, 1]."""
+    return torch.from_numpy(np.array(images)).permute(0, 3, 1, 2) / 127.5 - 1
+
+
+def images(result: Tensor) -> NDArray[np.uint8]:
+    """Pictures (N, 3, S, S) in about [-1, 1] as (N, S, S, 3), rounded and limited.
+
+    Raises:
+        FloatingPointError: if a number is not finite.
+    """
+    if not torch.isfinite(result).all():
+        raise FloatingPointError(
+            "the painter returned numbers that are not finite; nothing was painted"
+        )
+    levels = ((result.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+    return np.ascontiguousarray(levels.permute(0, 2, 3, 1).cpu().numpy())
+
+
+def blanked(clip: Clip) -> Tensor:
+    """The new crops' context (N, 3, S, S) in [-1, 1], exactly 0 where hidden."""
+    return pictures(clip.context[clip.lead :]).masked_fill(_new(clip.hidden, clip), 0.0)
+
+
+def hidden_cells(clip: Clip, factor: int) -> Tensor:
+    """Cells (N, 1, h, w) float32 of the latent grid, 1 where any of their pixels is hidden."""
+    return F.max_pool2d(_new(clip.hidden, clip).float(), factor)
+
+
+def composite(clip: Clip, guides: list[Guide]) -> Tensor:
+    """What stands for the new crops (N, 3, S, S) in [-1, 1] before they are painted.
+
+    Context where it can be seen; on this face's area the guide, over grey where the head does not
+    cover it; grey on the areas of other faces and past the frame.
+    """
+    ours = _new((clip.mask > 0) & clip.hidden, clip)
+    drawn = torch.from_numpy(np.stack([(g.colour * 2 - 1) * g.coverage[..., None] for g in guides]))
+    return torch.where(ours, drawn.permute(0, 3, 1, 2).float(), blanked(clip))
+
+
+def structure(guides: list[Guide], factor: int) -> Tensor:
+    """Normals times coverage, and coverage, averaged over latent cells: (N, 4, h, w)."""
+    planes = [
+        np.concatenate([g.normals * g.coverage[..., None], g.coverage[..., None]], -1)
+        for g in guides
+    ]
+    return F.avg_pool2d(torch.from_numpy(np.stack(planes)).permute(0, 3, 1, 2).float(), factor)
+
+
+def toned(clip: Clip, guides: list[Guide]) -> list[Guide]:
+    """All T guides in the tone of the film, which changes no faster than `SMOOTHING` allows.
+
+    Only `context` outside `hidden` is read.
+    """
+    gains = [
+        tone_gain(guide, image, ~hidden)
+        for guide, image, hidden in zip(guides, clip.context, clip.hidden, strict=True)
+    ]
+    smooth = np.exp(_smoothed(np.log(np.stack(gains)))).astype(np.float32)
+    return [_lit(guide, gain) for guide, gain in zip(guides, smooth, strict=True)]
+
+
+def _lit(guide: Guide, gain: NDArray[np.float32]) -> Guide:
+    """The guide with its light multiplied by a gain (3,); highlights roll off."""
+    light = linear_from_srgb(guide.colour) * gain
+    rolled = np.where(light > 0.7, 0.7 + 0.3 * np.tanh((light - 0.7) / 0.3), light)
+    return replace(guide, colour=srgb_from_linear(rolled))
+
+
+def _smoothed(values: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Gaussian mean of rows (T, K) over time, renormalised at the ends."""
+    time = np.arange(len(values))
+    weights = np.exp(-0.5 * ((time[:, None] - time) / SMOOTHING) ** 2)
+    return np.asarray(weights @ values / weights.sum(1, keepdims=True))
+
+
+def _new(mask: NDArray[np.bool_], clip: Clip) -> Tensor:
+    """A mask (T, S, S) of the clip for its new crops, (N, 1, S, S)."""
+    return torch.from_numpy(np.array(mask[clip.lead :]))[:, None]
