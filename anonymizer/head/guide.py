@@ -164,7 +164,7 @@ def _shade(
     normals = scene.normals @ turn.T
     light = _light(normals, scene.occlusion)
     light[scene.parts == PART_MOUTH] = 1.0
-    light[scene.parts == PART_TEETH] += 0.25
+    light[scene.parts == PART_TEETH] += 0.12
     table = np.concatenate([light, normals, _shine(person, normals), scene.texture], 1)
     values = interpolate(hits, scene.triangles, table)
     part = scene.parts[scene.triangles[:, 2]][hits.triangle]

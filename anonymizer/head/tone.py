@@ -29,6 +29,10 @@ SKIN_CENTRE: Final = (0.62, 0.42)
 """Middle of log(R/G) and log(G/B) of lit skin in video."""
 SKIN_SPREAD: Final = (0.25, 0.26)
 """Their spread over tones, lamps and cameras."""
+LEAST_RED: Final = 0.22
+"""log(R/G) at which a colour becomes too grey to be skin: walls and clothes are everywhere."""
+WHITES: Final = 0.75
+"""Share of the gain that what is three times as bright as the skin does not follow."""
 EVIDENCE: Final = 0.0015
 """Weight of the prior, as a share of the picture fully evident: below it the prior decides."""
 EXPOSURE_SHARE: Final = 0.15
@@ -51,7 +55,8 @@ def _skin_likeness(logs: Array) -> Array:
     second = (logs[..., 1] - logs[..., 2] - SKIN_CENTRE[1]) / SKIN_SPREAD[1]
     level = logs[..., 1]
     lit = 1 / (1 + np.exp(-(level + 4.0) / 0.3)) / (1 + np.exp((level + 0.25) / 0.08))
-    return np.asarray(np.exp(-0.5 * (first**2 + second**2)) * lit, np.float32)
+    red = 1 / (1 + np.exp(-(logs[..., 0] - logs[..., 1] - LEAST_RED) / 0.05))
+    return np.asarray(np.exp(-0.5 * (first**2 + second**2)) * lit * red, np.float32)
 
 
 def _mean(logs: Array, weights: Array) -> Array:
@@ -62,6 +67,12 @@ def _mean(logs: Array, weights: Array) -> Array:
     firm = weights / (1 + off / 0.25)
     sums = (logs * firm[..., None]).sum((0, 1)) + 1e-9 * centre
     return np.asarray(sums / (float(firm.sum()) + 1e-9), np.float32)
+
+
+def _own_tone(guide: Guide) -> Array:
+    """Mean log light (3,) of the guide's own surface that faces the viewer."""
+    logs = _logarithm(linear_from_srgb(guide.colour))
+    return _mean(logs, guide.coverage * guide.normals[..., 2].clip(0, 1))
 
 
 def _soft_limit(value: NDArray[np.floating], limit: float) -> NDArray[np.floating]:
@@ -94,13 +105,11 @@ def tone_gain(
     near = np.exp(-far / (REACH * len(image))) * outside
     brightness = np.minimum(np.exp(logs @ LUMA) / 0.2, 1.5)
     weights = _skin_likeness(logs) * near * brightness**BRIGHT
-    own = _logarithm(linear_from_srgb(guide.colour))
-    own_tone = _mean(own, guide.coverage * guide.normals[..., 2].clip(0, 1))
     evidence = float(weights.mean())
     trust = evidence / (evidence + EVIDENCE)
     around = float((logs.mean(-1) * near).sum() / (near.sum() + 1e-6)) + 1.9
     exposure = EXPOSURE_SHARE * around * float(near.sum() / (near.sum() + 1.0))
-    return _gain(own_tone, _mean(logs, weights), trust, exposure)
+    return _gain(_own_tone(guide), _mean(logs, weights), trust, exposure)
 
 
 def match_tone(guide: Guide, image: NDArray[np.uint8], outside: NDArray[np.bool_]) -> Guide:
@@ -118,7 +127,15 @@ def match_tone(guide: Guide, image: NDArray[np.uint8], outside: NDArray[np.bool_
 
 
 def with_gain(guide: Guide, gain: NDArray[np.floating]) -> Guide:
-    """The guide under another light: channels times `gain` (3,), highlights bent below 1."""
-    light = linear_from_srgb(guide.colour) * np.asarray(gain, np.float32)
+    """The guide under another light: channels times `gain` (3,), highlights bent below 1.
+
+    What is far brighter than the skin (the white of the eye, teeth) follows only in part: it does
+    not become lighter because the skin does.
+    """
+    before = linear_from_srgb(guide.colour)
+    level = float(np.exp(_own_tone(guide) @ LUMA))
+    above = np.clip(((before @ LUMA) / level - 1.5) / 1.5, 0, 1)[..., None]
+    share = 1 - WHITES * above * above * (3 - 2 * above)
+    light = before * np.asarray(gain, np.float32) ** share
     bright = np.where(light > 0.7, 0.7 + 0.3 * np.tanh((light - 0.7) / 0.3), light)
     return replace(guide, colour=srgb_from_linear(bright))

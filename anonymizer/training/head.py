@@ -41,7 +41,7 @@ from anonymizer.training.sourcehead import Patch, SourceHead
 
 CODE_LENGTH: Final = 64
 """Numbers of the identity code."""
-TEETH_BACK: Final = 0.35
+TEETH_BACK: Final = 0.55
 """How far the teeth are set back, head units:
 the source's touch the lips, and the fit is not exact."""
 EXPRESSIONS: Final = (

@@ -1,0 +1,109 @@
+"""Traits, painted skin and eyes."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from anonymizer.head import anatomy
+from anonymizer.head.appearance import (
+    albedo,
+    eye_colour,
+    sample_appearance,
+    texture_coordinates,
+    vector,
+)
+
+
+def person(seed, **changes):
+    return replace(sample_appearance(np.random.default_rng(seed)), **changes)
+
+
+def brightness(picture):
+    return float(picture.mean())
+
+
+def at(picture, place):
+    u, v = texture_coordinates(np.array(place))
+    size = len(picture)
+    row, column = int(v * size), int(u * size)
+    return picture[row - 1 : row + 2, column - 1 : column + 2].mean((0, 1))
+
+
+def test_the_same_seed_paints_the_same_skin():
+    np.testing.assert_array_equal(albedo(person(4), 64), albedo(person(4), 64))
+
+
+def test_other_seeds_are_other_people():
+    assert person(1) != person(2)
+    assert abs(albedo(person(1), 64) - albedo(person(2), 64)).mean() > 0.01
+    assert abs(vector(person(1)) - vector(person(2))).max() > 0.1
+
+
+def test_reflectance_is_physical():
+    for seed in range(4):
+        skin = albedo(person(seed), 64)
+        assert skin.shape == (64, 64, 3)
+        assert skin.dtype == np.float32
+        assert 0 <= skin.min() < skin.max() <= 1
+
+
+def test_melanin_can_be_asked_for_and_darkens():
+    rng = np.random.default_rng(3)
+    tones = [brightness(albedo(person(7, melanin=m, stubble=0.0), 64)) for m in (0.05, 0.4, 0.9)]
+    assert tones[0] > 1.5 * tones[1] > 2.5 * tones[2]
+    assert sample_appearance(rng, 0.33).melanin == 0.33
+
+
+def test_people_cover_the_range_of_tones():
+    drawn = np.array([person(seed).melanin for seed in range(300)])
+    assert np.mean(drawn < 0.2) > 0.2
+    assert np.mean(drawn > 0.5) > 0.2
+    assert 0.02 < drawn.min() < drawn.max() < 0.96
+
+
+def test_skin_is_redder_at_the_lips_and_dark_at_the_brows():
+    plain = person(11, melanin=0.1, brow_height=0.0, brow_angle=0.0, make_up=0.0, stubble=0.0)
+    skin = albedo(replace(plain, hair=(0.02, 0.015, 0.01), brow_density=0.9), 256)
+    cheek, lip, brow = (at(skin, p) for p in ((4.5, 0, 9.3), (0, -4.0, 11.5), (3.0, 6.0, 10.2)))
+    assert lip[0] / lip[1] > 1.15 * cheek[0] / cheek[1]
+    assert brow.mean() < 0.6 * cheek.mean()
+
+
+def test_traits_show_where_they_should():
+    plain = person(5, melanin=0.2, stubble=0.0, moustache=0.0, wrinkles=0.0, make_up=0.0)
+    chin, lid = (1.0, -6.0, 10.6), (3.2, 4.3, 9.5)
+    before = albedo(plain, 128)
+    bearded = albedo(replace(plain, stubble=0.8), 128)
+    painted = albedo(replace(plain, make_up=1.0), 128)
+    assert at(bearded, chin).mean() < 0.85 * at(before, chin).mean()
+    assert at(painted, lid).mean() < 0.95 * at(before, lid).mean()
+
+
+def test_texture_runs_right_and_down():
+    left, right, high, low = texture_coordinates(
+        np.array([(-4.0, 0, 9), (4.0, 0, 9), (0, 9, 10.5), (0, -9, 8)])
+    )
+    assert left[0] < 0.5 < right[0]
+    assert left[0] + right[0] == pytest.approx(1)
+    assert high[1] < low[1]
+
+
+def test_curves_mirror_and_pass_their_points():
+    curve = np.array(anatomy.BROW)
+    smooth = anatomy.smooth(curve, 4)
+    np.testing.assert_allclose(smooth[::4], curve)
+    np.testing.assert_allclose(np.array(anatomy.mirrored(anatomy.BROW)), curve * [-1, 1, 1])
+
+
+def test_the_eye_is_dark_inside_coloured_around_and_never_white():
+    look = person(2, iris=(0.05, 0.12, 0.2))
+    pupil, iris, white = eye_colour(look, np.array([0.0, 0.27, 0.7]), np.zeros(3))
+    assert pupil.max() < 0.02
+    assert iris[2] > iris[0]
+    assert 0.4 < white.min() <= white.max() < 0.65
+
+
+def test_the_upper_lid_shades_the_eye():
+    up, down = eye_colour(person(2), np.array([0.6, 0.6]), np.array([np.pi / 2, -np.pi / 2]))
+    assert up.mean() < 0.7 * down.mean()

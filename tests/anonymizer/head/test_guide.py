@@ -1,0 +1,106 @@
+"""The picture of the new head."""
+
+import numpy as np
+import pytest
+
+from anonymizer.head.canonical import MEAN_LANDMARKS, scaled
+from anonymizer.head.guide import draw_guide, linear_from_srgb, srgb_from_linear
+from anonymizer.head.model import HeadModel
+from anonymizer.head.person import person_for
+from anonymizer.head.pose import solve_pose
+
+SIZE = 96
+
+
+@pytest.fixture(scope="module")
+def head():
+    return HeadModel.load()
+
+
+@pytest.fixture(scope="module")
+def person(head):
+    return person_for(head, 8)
+
+
+def posed(head, person, size=SIZE):
+    marked = head.marked_landmarks(head.vertices(person.identity))
+    return solve_pose(scaled(MEAN_LANDMARKS, size), size, marked)
+
+
+@pytest.fixture(scope="module")
+def guide(head, person):
+    return draw_guide(head, person, posed(head, person), size=SIZE)
+
+
+def test_shapes_and_ranges(guide):
+    assert guide.colour.shape == guide.normals.shape == (SIZE, SIZE, 3)
+    assert guide.coverage.shape == (SIZE, SIZE)
+    assert guide.colour.dtype == guide.normals.dtype == guide.coverage.dtype == np.float32
+    assert 0 <= guide.colour.min() <= guide.colour.max() <= 1
+    assert guide.coverage.min() == 0
+    assert guide.coverage.max() == 1
+
+
+def test_normals_are_unit_and_face_the_viewer_where_covered(guide):
+    covered = guide.coverage > 0
+    length = np.linalg.norm(guide.normals, axis=2)
+    np.testing.assert_allclose(length[covered], 1, atol=1e-3)
+    np.testing.assert_array_equal(length[~covered], 0)
+    np.testing.assert_array_equal(guide.colour[~covered], 0)
+    assert guide.normals[covered][:, 2].mean() > 0.4
+
+
+def test_the_face_lies_on_the_landmarks(guide):
+    for x, y in scaled(MEAN_LANDMARKS, SIZE):
+        row, column = round(y), round(x)
+        assert guide.coverage[row - 2 : row + 3, column - 2 : column + 3].min() == 1
+
+
+def test_edges_are_soft(guide):
+    soft = (guide.coverage > 0) & (guide.coverage < 1)
+    assert soft.sum() > SIZE
+
+
+def test_a_seed_is_one_person_and_another_is_another(head, person, guide):
+    again = draw_guide(head, person_for(head, 8), posed(head, person), size=SIZE)
+    np.testing.assert_array_equal(again.colour, guide.colour)
+    other = person_for(head, 9)
+    different = draw_guide(head, other, posed(head, other), size=SIZE)
+    both = (guide.coverage > 0.9) & (different.coverage > 0.9)
+    assert abs(different.colour - guide.colour)[both].mean() > 0.02
+
+
+def test_tone_can_be_asked_for(head):
+    assert person_for(head, 8, 0.8).appearance.melanin == 0.8
+
+
+def test_an_open_mouth_is_dark_and_closed_lids_hide_the_eyes(head, person, guide):
+    pose = posed(head, person)
+    opened = draw_guide(head, person, pose, head.face({"jawOpen": 0.8}), size=SIZE)
+    column, rows = SIZE // 2, slice(round(SIZE * 0.62), round(SIZE * 0.80))
+    assert opened.colour[rows, column].sum(1).min() < 0.6 * guide.colour[rows, column].sum(1).min()
+    shut = draw_guide(head, person, pose, head.face({"eyeBlink_L": 1, "eyeBlink_R": 1}), size=SIZE)
+    x, y = (round(v) for v in scaled(MEAN_LANDMARKS[0], SIZE))
+    eye = np.s_[y - 2 : y + 3, x - 4 : x + 5]
+    assert shut.colour[eye].std((0, 1)).mean() < 0.7 * guide.colour[eye].std((0, 1)).mean()
+
+
+def test_gaze_moves_the_iris(head, person):
+    pose = posed(head, person, 128)
+    left, right = (
+        draw_guide(head, person, pose, size=128, gaze=(x, 0.0)).colour.sum(2) for x in (-0.25, 0.25)
+    )
+    x, y = (round(v) for v in MEAN_LANDMARKS[1])
+    eye = np.s_[y - 1 : y + 2, x - 6 : x + 7]
+
+    def darkest(picture):
+        weight = np.clip(1.2 - picture[eye].mean(0), 0, None)
+        return (weight * np.arange(13)).sum() / weight.sum()
+
+    assert darkest(right) > darkest(left) + 0.8
+
+
+def test_encoding_there_and_back():
+    light = np.linspace(0, 1, 101, dtype=np.float32)
+    np.testing.assert_allclose(linear_from_srgb(srgb_from_linear(light)), light, atol=1e-5)
+    assert srgb_from_linear(np.array(0.214041)) == pytest.approx(0.5, abs=1e-4)

@@ -1,0 +1,116 @@
+"""Tone follows the skin that may be seen, and nothing that may not."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from anonymizer.head.canonical import MEAN_LANDMARKS, scaled
+from anonymizer.head.guide import draw_guide
+from anonymizer.head.model import HeadModel
+from anonymizer.head.person import person_for
+from anonymizer.head.pose import solve_pose
+from anonymizer.head.tone import match_tone, tone_gain, with_gain
+
+SIZE = 64
+SKIN = np.array([205, 150, 125])
+
+
+@pytest.fixture(scope="module")
+def guide():
+    head = HeadModel.load()
+    person = person_for(head, 3)
+    pose = solve_pose(
+        scaled(MEAN_LANDMARKS, SIZE), SIZE, head.marked_landmarks(head.vertices(person.identity))
+    )
+    return draw_guide(head, person, pose, size=SIZE)
+
+
+@pytest.fixture
+def outside():
+    area = np.ones((SIZE, SIZE), bool)
+    area[8:56, 12:52] = False
+    return area
+
+
+def film(skin, around=(40, 90, 160)):
+    picture = np.empty((SIZE, SIZE, 3), np.uint8)
+    picture[:] = around
+    picture[50:, 16:48] = skin
+    return picture
+
+
+def test_what_is_protected_is_never_read(guide, outside):
+    rng = np.random.default_rng(0)
+    picture = film(SKIN)
+    other = picture.copy()
+    other[~outside] = rng.integers(0, 256, ((~outside).sum(), 3))
+    first, second = (match_tone(guide, image, outside) for image in (picture, other))
+    np.testing.assert_array_equal(first.colour, second.colour)
+
+
+def test_skin_around_sets_the_tone(guide, outside):
+    fair, dark = (tone_gain(guide, film(skin), outside) for skin in (SKIN, SKIN // 2))
+    assert (fair > 1.5 * dark).all()
+    matched = match_tone(guide, film(SKIN), outside)
+    solid = (guide.coverage > 0.99) & (guide.normals[..., 2] > 0.8)
+    np.testing.assert_allclose(matched.colour[solid].mean(0) * 255, SKIN, atol=35)
+    assert (
+        abs(matched.colour[solid].mean(0) * 255 - SKIN).max()
+        < abs(guide.colour[solid].mean(0) * 255 - SKIN).max()
+    )
+
+
+def test_warm_light_warms(guide, outside):
+    warm, cold = (
+        tone_gain(guide, film(skin), outside) for skin in ((200, 140, 95), (190, 150, 140))
+    )
+    assert warm[0] / warm[2] > 1.1 * cold[0] / cold[2]
+
+
+@pytest.mark.parametrize("around", [(0, 0, 0), (255, 255, 255), (20, 200, 20), (90, 90, 90)])
+def test_without_skin_little_changes(guide, outside, around):
+    picture = np.full((SIZE, SIZE, 3), around, np.uint8)
+    gain = tone_gain(guide, picture, outside)
+    assert 0.3 < gain.min() <= gain.max() < 2.5
+    assert gain.max() / gain.min() < 1.35
+
+
+def test_nothing_visible_at_all_keeps_the_guide(guide):
+    hidden = np.zeros((SIZE, SIZE), bool)
+    gain = tone_gain(guide, film(SKIN), hidden)
+    np.testing.assert_allclose(gain, 1, atol=1e-3)
+
+
+def test_a_slightly_other_film_gives_a_slightly_other_tone(guide, outside):
+    rng = np.random.default_rng(1)
+    picture = film(SKIN)
+    noisy = np.clip(picture + rng.normal(0, 3, picture.shape), 0, 255).astype(np.uint8)
+    first, second = (tone_gain(guide, image, outside) for image in (picture, noisy))
+    np.testing.assert_allclose(first, second, rtol=0.05)
+    gains = [tone_gain(guide, film(SKIN - step), outside) for step in range(40)]
+    assert abs(np.diff(np.log(gains), axis=0)).max() < 0.03
+
+
+def test_gain_keeps_coverage_and_range(guide):
+    bright = with_gain(guide, np.array([3.0, 3.0, 3.0]))
+    assert bright.coverage is guide.coverage
+    assert bright.colour.max() <= 1
+    assert bright.colour.mean() > guide.colour.mean()
+
+
+def test_wrong_shapes_are_refused(guide, outside):
+    with pytest.raises(ValueError, match="expected image"):
+        tone_gain(guide, film(SKIN)[:-1], outside)
+    with pytest.raises(ValueError, match="boolean outside"):
+        tone_gain(guide, film(SKIN), outside.astype(np.uint8))
+
+
+def test_the_white_of_the_eye_does_not_glow_when_skin_lightens(guide):
+    dark = with_gain(guide, np.full(3, 0.3))
+    level = np.median(dark.colour[guide.coverage > 0.99])
+    picture = np.array(dark.colour)
+    picture[30, 30] = min(1.0, 3 * level)
+    lit = with_gain(replace(dark, colour=picture), np.full(3, 3.0))
+    skin_gain = np.median(lit.colour[guide.coverage > 0.99]) / level
+    assert lit.colour[30, 30].mean() / picture[30, 30].mean() < 0.8 * skin_gain
