@@ -1,0 +1,1 @@
+"""How the built-in model came to be: renderer, trainers, export. Nothing else imports this."""

@@ -1,0 +1,41 @@
+"""Write trained networks where the program finds them: diffusers folders in half precision."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, ModelMixin, UNet2DModel
+
+from anonymizer.training.render import SIZE
+from anonymizer.training.unet import build_scheduler
+
+
+def export(
+    vae: AutoencoderKL, unet: UNet2DModel, folder: Path, *, strength: float, steps: int,
+    facts: dict[str, Any],
+) -> None:  # fmt: skip
+    """Write `vae/`, `unet/`, `scheduler/` and `model.json` into `folder`.
+
+    Args:
+        vae: the autoencoder, its latent scale in its config.
+        unet: the denoiser (averaged weights).
+        folder: usually `anonymizer/weights/builtin`.
+        strength: noise level from which painting starts, as a share of the schedule.
+        steps: DDIM steps from there.
+        facts: what the model card wants to know, kept in `model.json`.
+    """
+    for name, model in (("vae", vae), ("unet", unet)):
+        _write(model, folder / name)
+    build_scheduler().save_pretrained(folder / "scheduler")
+    card = {
+        "format": "veilframe-model-1", "size": SIZE, "strength": strength, "steps": steps,
+        "unshuffle": 2, "condition": ["mask", "composite latent", "normals", "coverage"], **facts,
+    }  # fmt: skip
+    (folder / "model.json").write_text(json.dumps(card, indent=2) + "\n")
+
+
+def _write(model: ModelMixin, folder: Path) -> None:
+    copy = type(model).from_config(model.config)
+    copy.load_state_dict(model.state_dict())
+    copy.to(torch.float16).save_pretrained(folder, safe_serialization=True)

@@ -1,0 +1,85 @@
+"""The settings of a training run, read from TOML and checked once."""
+
+import tomllib
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataRecipe:
+    """Which people are drawn."""
+
+    seed: int = 1
+    people: int = 19200
+    held_out: int = 256
+    """The last people of the set, kept for measuring."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VaeRecipe:
+    """The autoencoder and its training."""
+
+    channels: tuple[int, ...] = (32, 64, 96)
+    latent_channels: int = 8
+    steps: int = 3000
+    batch: int = 16
+    patch: int = 64
+    rate: float = 1.5e-3
+    kl: float = 2e-4
+    """Weight of the Kullback-Leibler term."""
+    grey: float = 0.13
+    """Share of patches with a flat grey shape, as the masked context has."""
+    seed: int = 11
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnetRecipe:
+    """The denoiser and its training."""
+
+    channels: tuple[int, ...] = (64, 128, 192)
+    layers: int = 1
+    steps: int = 4000
+    batch: int = 32
+    rate: float = 1.2e-3
+    ema: float = 0.998
+    strength: float = 0.85
+    """Highest noise level trained mostly, as a share of the schedule."""
+    start: float = 0.7
+    """Noise level from which painting starts, chosen by looking."""
+    sampling_steps: int = 5
+    seed: int = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """A whole run."""
+
+    data: DataRecipe
+    vae: VaeRecipe
+    unet: UnetRecipe
+
+
+def _section(kind: type[T], table: dict[str, Any], name: str) -> T:
+    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    unknown = sorted(set(table) - known)
+    if unknown:
+        raise ValueError(
+            f"unknown key {unknown[0]!r} in [{name}]; known: {', '.join(sorted(known))}"
+        )
+    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in table.items()})
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a recipe; unknown keys are errors."""
+    table = tomllib.loads(path.read_text())
+    unknown = sorted(set(table) - {"data", "vae", "unet"})
+    if unknown:
+        raise ValueError(f"unknown section [{unknown[0]}] in {path.name}; known: data, vae, unet")
+    return Recipe(
+        data=_section(DataRecipe, table.get("data", {}), "data"),
+        vae=_section(VaeRecipe, table.get("vae", {}), "vae"),
+        unet=_section(UnetRecipe, table.get("unet", {}), "unet"),
+    )
