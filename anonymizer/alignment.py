@@ -1,0 +1,148 @@
+"""Where a face lies in a frame: its aligned square and its protected area.
+
+Conventions: crops are squares of ``size`` pixels in the canonical alignment of
+``anonymizer.head.canonical``; lengths given "at 128" scale with the size. Opacity is 1 on the
+core, falls linearly to 0 across the feather, and is 0 outside; the protected area P is where it is
+above 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anonymizer import geometry
+from anonymizer.data import Box, Face
+from anonymizer.geometry import Matrix
+from anonymizer.head import canonical
+
+FEATHER: Final = 6.0
+"""Width of the feather, pixels at 128."""
+BOX_REACH: Final = 1.1
+"""The ellipse in a detector's box, made larger by this, belongs to the core."""
+_MIDDLE: Final = (64.0, 62.0)
+_WIDTH, _HEIGHT = 41.0, 52.0
+_POWER: Final = 2.5
+_EDGE: Final = 1.5
+"""Pixels kept free between P and the edge of the crop."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Placement:
+    """Where a face's crop lies."""
+
+    crop_from_frame: Matrix
+    landmarks: NDArray[np.float64]
+    """``(5, 2)`` in crop pixels."""
+
+    @property
+    def frame_from_crop(self) -> Matrix:
+        """``(3, 3)``."""
+        return geometry.inverse(self.crop_from_frame)
+
+
+@dataclass(frozen=True, slots=True)
+class _Oval:
+    """Half axes and middle of the template at 128; wider to one side when the head is turned."""
+
+    middle: tuple[float, float]
+    left: float
+    right: float
+    height: float
+
+    def level(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Distance from the outline in pixels at 128, about; negative inside."""
+        x, y = points[..., 0] - self.middle[0], points[..., 1] - self.middle[1]
+        across = np.abs(x) / np.where(x < 0, self.left, self.right)
+        radius = (across**_POWER + np.abs(y / self.height) ** _POWER) ** (1 / _POWER)
+        level: NDArray[np.float64] = (radius - 1) * min(self.left, self.right, self.height)
+        return level
+
+
+def place(face: Face, size: int) -> Placement:
+    """Align a face. Where its protected area would not fit the crop, the crop takes in more.
+
+    Raises:
+        ValueError: if the face has no landmarks, or degenerate ones; tracks fill them in.
+    """
+    if face.landmarks is None:
+        raise ValueError("a face without landmarks cannot be aligned; link it into a track first")
+    aligned = canonical.crop_from_frame(face.landmarks, size)
+    points = geometry.apply(aligned, face.landmarks)
+    low, high = _extent(points, size, face.box, aligned)
+    middle = (size - 1) / 2
+    needed = float(max((middle - low).max(), (high - middle).max()))
+    shrink = min(1.0, (middle - _EDGE) / needed)
+    inner = geometry.similarity(scale=shrink, shift=(middle * (1 - shrink),) * 2)
+    return Placement(inner @ aligned, geometry.apply(inner, points))
+
+
+def protected_mask(
+    landmarks: NDArray[np.floating],
+    size: int,
+    *,
+    box: Box | None = None,
+    frame_from_crop: Matrix | None = None,
+) -> NDArray[np.float32]:
+    """Opacity of a face in its crop.
+
+    The core is an oval from the hairline to the chin and from ear to ear, reaching further back
+    when the head is turned, together with the ellipse in the detector's box, slightly enlarged.
+
+    Args:
+        landmarks: ``(5, 2)`` in crop pixels.
+        size: Side of the crop.
+        box: The detector's box, in frame pixels; None uses the landmarks alone.
+        frame_from_crop: Where the crop lies; None if the box is given in crop pixels.
+
+    Returns:
+        ``(size, size)`` in [0, 1].
+    """
+    y, x = np.mgrid[:size, :size].astype(np.float64)
+    grid = np.stack([x, y], axis=-1)
+    aligned = canonical.crop_from_frame(landmarks, canonical.REFERENCE_SIZE)
+    level = _oval(geometry.apply(aligned, landmarks)).level(geometry.apply(aligned, grid))
+    if box is not None:
+        matrix = np.eye(3) if frame_from_crop is None else frame_from_crop
+        unit = geometry.scale_of(aligned) / geometry.scale_of(matrix)
+        level = np.minimum(level, _box_level(box, geometry.apply(matrix, grid)) * unit)
+    return (1 - level / FEATHER).clip(0, 1).astype(np.float32)
+
+
+def _oval(landmarks: NDArray[np.float64]) -> _Oval:
+    """The template for landmarks in the canonical crop of 128 pixels."""
+    eyes, mouth = landmarks[:2].mean(axis=0), landmarks[3:].mean(axis=0)
+    turn = float(landmarks[2, 0] - (eyes[0] + mouth[0]) / 2)
+    forward, back = max(_WIDTH, abs(turn) + 24.0), _WIDTH + 0.5 * min(abs(turn), 24.0)
+    left, right = (back, forward) if turn > 0 else (forward, back)
+    return _Oval(_MIDDLE, left, right, _HEIGHT)
+
+
+def _box_level(box: Box, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Distance from the enlarged ellipse in the box, about, in frame pixels; negative inside."""
+    middle = np.array(geometry.centre(box))
+    half = np.array([box[2] - box[0], box[3] - box[1]]) * BOX_REACH / 2
+    level: NDArray[np.float64] = (
+        np.hypot(*np.moveaxis((points - middle) / half, -1, 0)) - 1
+    ) * half.min()
+    return level
+
+
+def _extent(
+    landmarks: NDArray[np.float64], size: int, box: Box, crop_from_frame: Matrix
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Least and greatest (x, y) of the protected area, in pixels of the canonical crop."""
+    unit = size / canonical.REFERENCE_SIZE
+    oval = _oval((landmarks + 0.5) / unit - 0.5)
+    middle = np.array(oval.middle)
+    low = (middle - np.array([oval.left, oval.height]) - FEATHER) * unit
+    high = (middle + np.array([oval.right, oval.height]) + FEATHER) * unit
+    half = np.array([box[2] - box[0], box[3] - box[1]]) * BOX_REACH / 2
+    turn = crop_from_frame[:2, :2]
+    grow = 1 + FEATHER * unit / (half.min() * geometry.scale_of(crop_from_frame))
+    reach = np.hypot(*(turn * half * grow).T)
+    middle = geometry.apply(crop_from_frame, geometry.centre(box))
+    return np.minimum(low, middle - reach), np.maximum(high, middle + reach)
