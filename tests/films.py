@@ -12,7 +12,9 @@ import av
 import cv2
 import numpy as np
 from av.container import OutputContainer
+from av.filter import Graph
 from av.stream import Disposition, Stream
+from av.video.format import VideoFormat
 from numpy.typing import NDArray
 
 from tests.factories import picture
@@ -151,18 +153,33 @@ class Film:
             _mux(file, stream, length + words.encode(), start, end - start)
 
     def _mux_film(self, file: OutputContainer, stream: av.VideoStream) -> None:
-        matrix = {1: 1, 9: 9}.get(self.colour[2], 5) if self.colour else 5
         for index, moment in enumerate(self.times):
-            shown = av.VideoFrame.from_ndarray(self.shown(index), "rgb24").reformat(
-                format=self.pixel_format,
-                dst_colorspace=matrix if self.pixel_format.startswith("yuv") else None,
-                src_color_range=2,
-                dst_color_range=self.colour[3] if self.colour else None,
-                interpolation="BICUBIC",
-            )
+            shown = self._converted(self.shown(index))
             shown.pts, shown.time_base = moment, self.base
             file.mux(stream.encode(shown))
         file.mux(stream.encode(None))
+
+    def _converted(self, image: NDArray[np.uint8]) -> av.VideoFrame:
+        """RGB into the film's format, chroma on the left, by FFmpeg's filter."""
+        options = "flags=bicubic+accurate_rnd+full_chroma_inp:in_range=pc"
+        if self.pixel_format.startswith("yuv"):
+            matrix = {1: "bt709", 9: "bt2020"}.get(self.colour[2] if self.colour else 6, "bt601")
+            reach = "pc" if self.colour and self.colour[3] == 2 else "tv"
+            options += f":out_color_matrix={matrix}:out_range={reach}:out_chroma_loc=left"
+        graph = Graph()
+        width, height = self.size
+        graph.link_nodes(
+            graph.add_buffer(
+                width=width, height=height, format=VideoFormat("rgb24"), time_base=self.base
+            ),
+            graph.add("scale", options),
+            graph.add("format", f"pix_fmts={self.pixel_format}"),
+            graph.add("buffersink"),
+        ).configure()
+        graph.push(av.VideoFrame.from_ndarray(image, "rgb24"))
+        shown = graph.pull()
+        assert isinstance(shown, av.VideoFrame)
+        return shown
 
     def _mux_sound(self, file: OutputContainer, stream: av.AudioStream) -> None:
         first = round(self.audio_start * 48_000)
@@ -194,6 +211,17 @@ def damage(path: Path, *, start: float, stop: float, every: int = 7) -> Path:
     content = bytearray(path.read_bytes())
     for place in range(int(len(content) * start), int(len(content) * stop), every):
         content[place] ^= 0x5A
+    path.write_bytes(content)
+    return path
+
+
+def blank(path: Path, which: Sequence[int]) -> Path:
+    """Overwrite the picture's packets of these numbers; for MP4 and MOV."""
+    with av.open(str(path)) as file:
+        places = [(packet.pos or 0, packet.size) for packet in file.demux(video=0) if packet.size]
+    content = bytearray(path.read_bytes())
+    for place, size in (places[number] for number in which):
+        content[place : place + size] = bytes(size)
     path.write_bytes(content)
     return path
 

@@ -96,6 +96,8 @@ class CopiedStreams:
                 if until is not None and _time(packet) > until:
                     return
                 self._first = None
+                if _is_pause(packet):
+                    continue
                 packet.stream = self._targets[packet.stream_index]
                 yield packet
 
@@ -113,9 +115,18 @@ def copy_labels(source: Stream, target: Stream) -> None:
 
 
 def _named(stream: Stream) -> str:
-    codec = getattr(stream.codec_context, "name", "unknown codec")
+    codec = _codec(stream)
     language = f", {stream.language}" if stream.language else ""
     return f"{stream.type} stream {stream.index} ({codec}{language})"
+
+
+def _codec(stream: Stream) -> str:
+    return getattr(stream.codec_context, "name", "unknown codec")
+
+
+def _is_pause(packet: av.Packet[Stream]) -> bool:
+    """Whether it only says that MP4 shows no text; the muxer writes those pauses by itself."""
+    return packet.size == 2 and _codec(packet.stream) == "mov_text" and bytes(packet) == b"\0\0"
 
 
 def _time(packet: av.Packet[Stream]) -> Fraction:

@@ -42,6 +42,11 @@ class ImageSource:
         """Size and name of the format."""
         return self._info
 
+    @property
+    def skipped(self) -> int:
+        """Always 0: a damaged picture is an error."""
+        return 0
+
     def __iter__(self) -> Iterator[Frame]:
         """Decode the file anew."""
         yield Frame(0, 0, self._info.time_base, self._decoded())

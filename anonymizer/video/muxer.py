@@ -10,19 +10,12 @@ from typing import Final
 
 import av
 from av.stream import Stream
-from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from anonymizer.data import Frame, StreamInfo
 from anonymizer.errors import UnwritableOutput
-from anonymizer.video.colour import (
-    RGB,
-    SCALING,
-    UNSPECIFIED,
-    matrix_for,
-    swscale_matrix,
-    swscale_range,
-)
+from anonymizer.video.colour import RGB, UNSPECIFIED, matrix_for, swscale_range
+from anonymizer.video.conversion import Converter
 from anonymizer.video.copying import CopiedStreams, copy_labels
 from anonymizer.video.encoding import Encoding, container_options
 
@@ -48,9 +41,15 @@ class Muxer:
             format=_FORMATS[path.suffix.lower()],
             container_options=container_options(path, [info.time_base, *copied.time_bases]),
         )
-        self._reformatter = VideoReformatter()
+        self._convert = Converter(
+            (info.width, info.height),
+            encoding.pixel_format,
+            matrix=self._matrix,
+            full=encoding.is_rgb or info.colour.full_range is True,
+        )
         self._start: int | None = None
         self._held: Frame | None = None
+        self._durations: dict[int, int] = {}  # of frames in the encoder, which forgets them
         self._step = _usual_step(info)
         for stream in copied:
             if stream.index == copied.picture.index:
@@ -118,26 +117,14 @@ class Muxer:
         return end - last.pts if end > last.pts else self._step
 
     def _encode(self, frame: Frame) -> None:
-        picture = self._converted(frame)
+        picture = self._convert(frame.image)
         picture.pts, picture.time_base = frame.pts, frame.time_base
-        picture.duration = self._step
+        self._durations[frame.pts] = self._step
         self._write(self._stream.encode(picture))
-
-    def _converted(self, frame: Frame) -> av.VideoFrame:
-        picture = av.VideoFrame.from_ndarray(frame.image, "rgb24")
-        is_rgb = self._encoding.is_rgb
-        return self._reformatter.reformat(
-            picture,
-            format=self._encoding.pixel_format,
-            dst_colorspace=None if is_rgb else swscale_matrix(self._matrix),
-            src_color_range=swscale_range(True),
-            dst_color_range=swscale_range(is_rgb or self._info.colour.full_range),
-            interpolation=SCALING,
-            threads=1,
-        )
 
     def _write(self, packets: Sequence[av.Packet[Stream]]) -> None:
         for packet in packets:
+            packet.duration = self._durations.pop(packet.pts or 0, self._step)
             stamp = packet.dts if packet.dts is not None else packet.pts
             self._copy(until=(stamp or 0) * packet.time_base)
             self._file.mux(packet)

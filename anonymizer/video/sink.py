@@ -79,6 +79,8 @@ class VideoSink:
         self.warnings = list(copied.warnings)
         if rounds_time(self._path, self._info.time_base):
             self.warnings.append(f"{self._path.suffix} holds times in milliseconds only; rounded")
+        if self._encoding.codec == "libvpx-vp9" and self._info.sample_aspect_ratio not in (None, 1):
+            self.warnings.append("VP9 films hold square pixels only; shown as if they were")
         return self
 
     def write(self, frame: Frame) -> None:
