@@ -1,7 +1,9 @@
 """Prompts as the hidden states that a text-conditioned network attends to."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 import torch
 from torch import Tensor
@@ -21,13 +23,14 @@ def embed(folder: Path, prompts: Sequence[str], *, device: torch.device) -> Tens
     """
     try:
         from transformers import CLIPTextModel, CLIPTokenizer
+        from transformers.utils import logging
     except ImportError as error:
         raise UsageError(
             "models with a prompt need transformers; pip install transformers"
         ) from error
     with reading(folder / "tokenizer"):
         tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
-    with reading(folder / "text_encoder"):
+    with reading(folder / "text_encoder"), _no_progress_bar(logging):
         encoder = CLIPTextModel.from_pretrained(
             folder / "text_encoder", use_safetensors=True, local_files_only=True
         )
@@ -42,3 +45,15 @@ def embed(folder: Path, prompts: Sequence[str], *, device: torch.device) -> Tens
     with torch.no_grad():
         states: Tensor = encoder(words.input_ids.to(device)).last_hidden_state
     return states.float()
+
+
+@contextmanager
+def _no_progress_bar(logging: ModuleType) -> Iterator[None]:
+    """Keep transformers from drawing on a terminal that is ours."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()

@@ -109,6 +109,8 @@ def _network(
     variant = _variant(folder)
     path = folder / f"{_FILE}{f'.{variant}' if variant else ''}.safetensors"
     with reading(path):
+        if not any(folder.glob(f"{_FILE}*.safetensors")):
+            raise FileNotFoundError(path)
         network, found = kind.from_pretrained(
             folder,
             use_safetensors=True,

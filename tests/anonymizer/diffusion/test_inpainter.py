@@ -9,8 +9,10 @@ import torch
 from numpy.typing import NDArray
 
 from anonymizer.data import Clip
-from anonymizer.diffusion import inpainter
+from anonymizer.diffusion import inpainter, weights
+from anonymizer.diffusion.conditions import images
 from anonymizer.diffusion.inpainter import FaceReplacer, PromptReplacer
+from anonymizer.diffusion.painter import source
 from anonymizer.errors import MissingWeights
 from anonymizer.protocols import Replacer
 from anonymizer.settings import Painting
@@ -175,7 +177,7 @@ def test_four_channels_keep_the_known_latents(pipelines: dict[int, Path]) -> Non
     nothing = np.zeros_like(base.hidden)
     clip = replace(base, hidden=nothing, context=base.pixels)
     coder = replacer.painter.autoencoder
-    alone = inpainter.conditions.images(coder.decode(coder.encode(inpainter.source(clip))))
+    alone = images(coder.decode(coder.encode(source(clip))))
     assert np.array_equal(replacer.replace(clip, tiny.Plan(), 3), alone)
 
 
@@ -190,7 +192,7 @@ def test_build_reads_a_folder_by_name(pipelines: dict[int, Path]) -> None:
 def test_build_takes_the_packaged_model_by_default(
     builtin_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inpainter.weights, "builtin_folder", lambda: builtin_folder)
+    monkeypatch.setattr(weights, "builtin_folder", lambda: builtin_folder)
     replacer = inpainter.build(Painting(steps=7), CPU)
     assert isinstance(replacer, FaceReplacer)
     assert (replacer.size, replacer.start, replacer.steps) == (tiny.SIZE, 0.7, 7)
@@ -198,7 +200,7 @@ def test_build_takes_the_packaged_model_by_default(
 
 def test_networks_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     folder = tiny.write_pipeline(tmp_path / "odd", 7)
-    with pytest.raises(MissingWeights, match="7 channels .* want 4 or 9"):
+    with pytest.raises(MissingWeights, match=r"7 channels .* want 4 or 9"):
         prompted(folder)
     mixed = tiny.write_builtin(tmp_path / "mixed")
     with pytest.raises(MissingWeights, match="UNet2DModel of 21 channels"):
@@ -212,7 +214,7 @@ def test_networks_that_do_not_fit_are_refused(tmp_path: Path) -> None:
 )
 def test_a_model_card_that_does_not_fit_is_refused(tmp_path: Path, card: dict[str, object]) -> None:
     folder = tiny.write_builtin(tmp_path, **card)
-    with pytest.raises(MissingWeights, match="model.json"):
+    with pytest.raises(MissingWeights, match=r"model\.json"):
         inpainter.builtin(Painting(), CPU, folder)
 
 

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from anonymizer.diffusion import conditions
+from anonymizer.head.guide import Guide, linear_from_srgb
+from tests import factories
+
+S = 32
+
+
+def guide(colour: float = 0.75, cover: float = 1.0) -> Guide:
+    """A guide that covers the left 20 columns."""
+    coverage = np.zeros((S, S), np.float32)
+    coverage[:, :20] = cover
+    normals = np.zeros((S, S, 3), np.float32)
+    normals[:, :20] = (0.6, 0.0, 0.8)
+    colours = np.full((S, S, 3), colour, np.float32) * (coverage > 0)[..., None]
+    return Guide(colours, coverage, normals)
+
+
+def test_pictures_and_images_are_inverse() -> None:
+    image = factories.picture((8, 12))[None]
+    tensor = conditions.pictures(image)
+    assert tensor.shape == (1, 3, 8, 12)
+    assert float(tensor[0, 2, 5, 7]) == pytest.approx(float(image[0, 5, 7, 2]) / 127.5 - 1)
+    assert np.array_equal(conditions.images(tensor), image)
+
+
+def test_images_are_rounded_and_limited() -> None:
+    tensor = torch.tensor([-1.5, -1.0, 0.0, 1.0, 1.5]).view(1, 1, 1, 5).expand(1, 3, 1, 5)
+    assert conditions.images(tensor)[0, 0, :, 0].tolist() == [0, 0, 128, 255, 255]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_images_that_are_not_finite_are_refused(value: float) -> None:
+    tensor = torch.zeros(2, 3, 4, 5)
+    tensor[1, 2, 3, 4] = value
+    with pytest.raises(FloatingPointError, match="not finite"):
+        conditions.images(tensor)
+
+
+def test_blanked_is_context_outside_and_zero_where_hidden() -> None:
+    clip = factories.clip(T=3, S=S, lead=1)
+    result = conditions.blanked(clip).permute(0, 2, 3, 1).numpy()
+    hidden = clip.hidden[1:]
+    assert (result[hidden] == 0).all()
+    assert np.allclose(result[~hidden], clip.context[1:][~hidden] / 127.5 - 1, atol=1e-6)
+
+
+def test_cells_are_hidden_when_one_of_their_pixels_is() -> None:
+    base = factories.clip(T=1, S=S)
+    hidden = np.zeros_like(base.hidden)
+    hidden[0, 9, 23] = True
+    cells = conditions.hidden_cells(replace(base, hidden=hidden), 8)
+    assert cells.shape == (1, 1, 4, 4)
+    assert cells.nonzero().tolist() == [[0, 0, 1, 2]]
+
+
+def test_composite_shows_guide_on_this_face_and_grey_on_others() -> None:
+    base = factories.clip(T=1, S=S)
+    hidden, mask = np.zeros((1, S, S), bool), np.zeros((1, S, S), np.float32)
+    hidden[0, 4:20, 4:28] = True
+    mask[0, 4:12, 4:28] = 0.5
+    clip = replace(base, hidden=hidden, mask=mask)
+    result = conditions.composite(clip, [guide(cover=0.5)])[0].numpy()
+    assert np.allclose(result[:, 5, 10], 0.25)  # half a guide of 0.5 over grey 0
+    assert (result[:, 5, 25] == 0).all()  # on this face, past the head
+    assert (result[:, 15, 10] == 0).all()  # hidden by another face
+    assert np.allclose(result[:, 25, 10], clip.context[0, 25, 10] / 127.5 - 1, atol=1e-6)
+
+
+def test_structure_is_averaged_over_cells() -> None:
+    planes = conditions.structure([guide(), guide(cover=0.5)], 8)
+    assert planes.shape == (2, 4, 4, 4)
+    assert planes[0, 3, 0].tolist() == [1, 1, 0.5, 0]
+    assert planes[1, :, 2, 0].tolist() == pytest.approx([0.3, 0, 0.4, 0.5])
+
+
+def test_tone_reads_nothing_that_is_hidden() -> None:
+    clip = factories.clip(T=3, S=S)
+    other = replace(clip, context=np.where(clip.hidden[..., None], np.uint8(7), clip.context))
+    first, second = (conditions.toned(c, [guide()] * 3) for c in (clip, other))
+    assert all(np.array_equal(a.colour, b.colour) for a, b in zip(first, second, strict=True))
+
+
+def test_tone_follows_the_film() -> None:
+    base = factories.clip(T=2, S=S)
+    skin = np.broadcast_to(np.array([190, 140, 115], np.uint8), base.context.shape).copy()
+    clip, dark = replace(base, context=skin), replace(base, context=skin // 3)
+    light, dim = (conditions.toned(c, [guide(0.5)] * 2)[0].colour for c in (clip, dark))
+    assert dim.mean() < 0.6 * light.mean()
+    assert light[5, 5, 0] > light[5, 5, 2]
+
+
+def test_tone_changes_slowly_where_the_film_jumps() -> None:
+    clip = factories.clip(T=8, S=S, motion=(0, 0))
+    context = clip.context.copy()
+    context[4:] //= 4
+    toned = conditions.toned(replace(clip, context=context), [guide(0.5)] * 8)
+    levels = np.log([linear_from_srgb(g.colour[:, :20]).mean() for g in toned])
+    steps = -np.diff(levels)
+    assert (steps > 0).all()
+    assert steps.max() < 0.4 * (levels[0] - levels[-1])
+
+
+def test_a_film_that_does_not_change_has_one_tone() -> None:
+    clip = factories.clip(T=5, S=S, motion=(0, 0))
+    toned = conditions.toned(clip, [guide(0.5)] * 5)
+    assert all(np.allclose(g.colour, toned[0].colour, atol=1e-6) for g in toned)
