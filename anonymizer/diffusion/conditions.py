@@ -1,6 +1,5 @@
 """From crops to what a network is told. Nothing here can see an original face."""
 
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -10,8 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anonymizer.data import Clip
-from anonymizer.head.guide import Guide, linear_from_srgb, srgb_from_linear
-from anonymizer.head.tone import tone_gain
+from anonymizer.head.guide import Guide
+from anonymizer.head.tone import tone_gain, with_gain
 
 SMOOTHING: Final = 3.0
 """Standard deviation, in frames, of the smoothing of tone over a chunk."""
@@ -76,14 +75,7 @@ def toned(clip: Clip, guides: list[Guide]) -> list[Guide]:
         for guide, image, hidden in zip(guides, clip.context, clip.hidden, strict=True)
     ]
     smooth = np.exp(_smoothed(np.log(np.stack(gains)))).astype(np.float32)
-    return [_lit(guide, gain) for guide, gain in zip(guides, smooth, strict=True)]
-
-
-def _lit(guide: Guide, gain: NDArray[np.float32]) -> Guide:
-    """The guide with its light multiplied by a gain (3,); highlights roll off."""
-    light = linear_from_srgb(guide.colour) * gain
-    rolled = np.where(light > 0.7, 0.7 + 0.3 * np.tanh((light - 0.7) / 0.3), light)
-    return replace(guide, colour=srgb_from_linear(rolled))
+    return [with_gain(guide, gain) for guide, gain in zip(guides, smooth, strict=True)]
 
 
 def _smoothed(values: NDArray[np.float32]) -> NDArray[np.float64]:

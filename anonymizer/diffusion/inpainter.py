@@ -88,7 +88,7 @@ class FaceReplacer:
     def guides(self, clip: Clip, seed: int) -> list[Guide]:
         """The person of `seed` in the pose of each of the T crops, in neutral light."""
         person = person_for(self.head, seed)
-        landmarks = self.head.landmarks(self.head.vertices(person.identity))
+        landmarks = self.head.marked_landmarks(self.head.vertices(person.identity))
         poses = solve_pose(clip.landmarks, clip.size, landmarks)
         return [
             draw_guide(self.head, person, poses[at], size=clip.size) for at in range(len(poses))

@@ -1,0 +1,90 @@
+"""From names and options to parts: the only module that imports detectors and mediators."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import detectors
+import mediators
+from anonymizer import plain
+from anonymizer.errors import UsageError
+from anonymizer.pipeline import Brush, Studio
+from anonymizer.protocols import Detector, Mediator, Replacer
+from anonymizer.settings import Painting, Settings
+
+if TYPE_CHECKING:
+    import torch
+
+
+_Part = TypeVar("_Part")
+
+
+def cores() -> int:
+    """Number of processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def device(name: str) -> torch.device:
+    """The torch device that ``name`` means here; ``auto`` takes the best one there is.
+
+    Raises:
+        UsageError: if a named device is not there. A slower one is never taken silently.
+    """
+    import torch
+
+    there = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        name = next(kind for kind, present in there.items() if present)
+    if not there[name.partition(":")[0]]:
+        raise UsageError(f"device {name!r} is not available here; use --device auto or cpu")
+    return torch.device(name)
+
+
+def detector(settings: Settings) -> Detector:
+    """The detector that the settings name."""
+    options: dict[str, Any] = {
+        "recall": settings.detection.recall,
+        "device": settings.device,
+        **settings.options.get(settings.detection.detector, {}),
+    }
+    return _built(detectors.load, settings.detection.detector, options)
+
+
+def studio(settings: Settings) -> Studio:
+    """The parts that paint, as the settings name them."""
+    painting = settings.painting
+    plainly = mediators.load("none", {})
+    small = Brush(plain.build(painting.small_faces), plainly)
+    if painting.replace != "face":
+        return Studio(Brush(plain.build(painting.replace), plainly), small, 0)
+    brush = Brush(_face(painting, settings.device), _mediator(settings))
+    return Studio(brush, small, painting.min_face)
+
+
+def _mediator(settings: Settings) -> Mediator:
+    name = settings.painting.mediator
+    return _built(mediators.load, name, settings.options.get(name, {}))
+
+
+def _face(painting: Painting, device_name: str) -> Replacer:
+    import torch
+
+    from anonymizer.diffusion import inpainter
+
+    torch.set_num_threads(cores())
+    return inpainter.build(painting, device(device_name))
+
+
+def _built(
+    load: Callable[[str, Mapping[str, Any]], _Part], name: str, options: Mapping[str, Any]
+) -> _Part:
+    try:
+        return load(name, options)
+    except TypeError as error:
+        raise UsageError(f"options of {name}: {error}") from error

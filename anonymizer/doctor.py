@@ -1,0 +1,94 @@
+"""What is installed, which device is really used, and which models are at hand."""
+
+from __future__ import annotations
+
+import importlib
+import platform
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import metadata, resources
+
+import anonymizer
+from anonymizer import build
+from anonymizer.errors import VeilframeError
+from anonymizer.settings import Painting, Settings
+
+_NEEDED = {
+    "torch": "torch",
+    "diffusers": "diffusers",
+    "av": "av",
+    "cv2": "opencv-python",
+    "onnxruntime": "onnxruntime",
+    "mediapipe": "mediapipe",
+    "insightface": "insightface",
+}
+"""Modules of the default installation, and the distribution each comes from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the examination."""
+
+    part: str
+    good: bool
+    says: str
+    """What was found, or what is wrong and what to do about it."""
+
+
+def examine(device: str = "auto") -> list[Finding]:
+    """Look at every default part; loads the default detector and the built-in model for real."""
+    settings = Settings(device=device)
+    checks: dict[str, Callable[[], str]] = {
+        "device": lambda: str(build.device(device)),
+        "detector": lambda: _detector(settings),
+        "built-in model": lambda: _model(settings),
+    }
+    return [
+        Finding("veilframe", good=True, says=f"{anonymizer.__version__}, {_platform()}"),
+        *_packages(),
+        *(_checked(part, check) for part, check in checks.items()),
+    ]
+
+
+def _platform() -> str:
+    return f"Python {platform.python_version()}, {build.cores()} cores"
+
+
+def _packages() -> Iterator[Finding]:
+    for module, distribution in _NEEDED.items():
+        try:
+            importlib.import_module(module)
+            yield Finding(distribution, good=True, says=metadata.version(distribution))
+        except ImportError as error:
+            says = f"does not import ({error}); pip install --force-reinstall {distribution}"
+            yield Finding(distribution, good=False, says=says)
+
+
+def _checked(part: str, check: Callable[[], str]) -> Finding:
+    try:
+        return Finding(part, good=True, says=check())
+    except VeilframeError as error:
+        return Finding(part, good=False, says=str(error))
+
+
+def _detector(settings: Settings) -> str:
+    import onnxruntime
+
+    build.detector(settings)
+    providers = ", ".join(onnxruntime.get_available_providers())
+    return f"{settings.detection.detector} loads; ONNX Runtime offers {providers}"
+
+
+def _model(settings: Settings) -> str:
+    side = build.studio(settings).face.replacer.size
+    weights = resources.files("anonymizer") / "weights"
+    size = sum(len(part.read_bytes()) for part in _files(weights))
+    return f"{Painting().model} loads; {side} px faces, {size / 2**20:.0f} MiB of weights"
+
+
+def _files(folder: resources.abc.Traversable) -> Iterator[resources.abc.Traversable]:
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            yield from _files(entry)
+        else:
+            yield entry

@@ -1,0 +1,249 @@
+"""One file: paths in, report out, published only when it is whole and right."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+import anonymizer
+from anonymizer import build, live, pipeline
+from anonymizer.data import Frame, Report, StreamInfo, Track, TrackOutcome
+from anonymizer.errors import JobError, SourceChanged, UnreadableVideo, UsageError
+from anonymizer.pipeline import Identity, Plan, PlanMismatch, Progress, Studio
+from anonymizer.protocols import Detector
+from anonymizer.settings import Settings
+from anonymizer.video.images import ImageSource
+from anonymizer.video.media import open_sink, open_source
+from anonymizer.video.publish import atomic_output
+from anonymizer.video.source import VideoSource
+
+GAP_S = 2
+"""Longest time in seconds that a track may bridge without a sighting."""
+
+MIN_SECRET = 16
+"""Fewest bytes of a secret file."""
+
+
+class Anonymizer:
+    """Loads the parts that the settings name once, and paints over any number of films.
+
+    >>> veil = Anonymizer(Settings(seed=1))                    # doctest: +SKIP
+    >>> report = veil.file(Path("in.mp4"), Path("out.mp4"))    # doctest: +SKIP
+    """
+
+    def __init__(
+        self, settings: Settings, *, detector: Detector | None = None, studio: Studio | None = None
+    ) -> None:
+        """Load the parts.
+
+        Args:
+            settings: What is to be done.
+            detector: Used instead of the one that the settings name.
+            studio: Used instead of the painting parts that the settings name.
+
+        Raises:
+            UsageError: if a part, an option or a device does not exist.
+            MissingWeights: if a model is not there.
+        """
+        self.settings = settings
+        self._secret = _secret(settings)
+        self._streams = 0
+        self._detector = detector or build.detector(settings)
+        self._studio = studio or build.studio(settings)
+
+    def file(
+        self,
+        source: Path,
+        destination: Path,
+        *,
+        overwrite: bool = False,
+        progress: Progress | None = None,
+    ) -> Report:
+        """Write ``destination``: the film or picture ``source`` with other faces.
+
+        Raises:
+            JobError: with the reason. Nothing is then at the destination that was not there before.
+        """
+        seconds: dict[str, float] = {}
+        film = open_source(source)
+        with atomic_output(destination, overwrite=overwrite) as target:
+            before = _sha256(source)
+            with _timed(seconds, "find"):
+                plan = self._plan(source, film, progress)
+            with _timed(seconds, "paint"):
+                warnings = self._write(source, film, plan, target, before, progress)
+            with _timed(seconds, "check"):
+                if _sha256(source) != before:
+                    raise SourceChanged(source, "changed while it was read; run again")
+                _insist_on_times(target, destination, film.info, plan)
+                after = _sha256(target)
+        return Report(
+            source=source.name,
+            destination=str(destination),
+            source_sha256=before,
+            output_sha256=after,
+            frames=len(plan.pts),
+            shots=len(plan.starts),
+            tracks=tuple(map(_outcome, plan.tracks)),
+            skipped_packets=film.skipped,
+            warnings=tuple(warnings),
+            non_interference=self.settings.painting.non_interference,
+            settings=self.settings.described(),
+            versions=versions(),
+            seconds=seconds,
+        )
+
+    def frames(self, images: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
+        """Paint over the faces of a film that is read once, such as a camera.
+
+        Args:
+            images: ``(H, W, 3)`` uint8 RGB, all of one size; copied, so buffers may be reused.
+
+        Yields:
+            As many pictures, in order, some way behind: the faces to come must be known first.
+        """
+        tick = Fraction(1, 30)  # nothing here depends on time
+        film = (Frame(index, index, tick, np.array(image)) for index, image in enumerate(images))
+        self._streams += 1
+        painted = live.stream(
+            film,
+            self._detector,
+            self._studio,
+            identities(self._secret, f"stream {self._streams}"),
+            chunk=self.settings.chunk,
+            overlap=self.settings.overlap,
+        )
+        return (frame.image for frame in painted)
+
+    def _plan(
+        self, source: Path, film: VideoSource | ImageSource, progress: Progress | None
+    ) -> Plan:
+        gap = round(GAP_S * (film.info.average_rate or 30))
+        plan = pipeline.analyse(film, self._detector, gap=gap, progress=progress)
+        if not len(plan.pts):
+            raise UnreadableVideo(source, "holds no frame that can be decoded")
+        return plan
+
+    def _write(
+        self,
+        source: Path,
+        film: VideoSource | ImageSource,
+        plan: Plan,
+        target: Path,
+        fingerprint: str,
+        progress: Progress | None,
+    ) -> list[str]:
+        settings = self.settings
+        frames = pipeline.render(
+            film,
+            plan,
+            self._studio,
+            identities(self._secret, fingerprint),
+            chunk=settings.chunk,
+            overlap=settings.overlap,
+            progress=progress,
+        )
+        sink = open_sink(
+            target,
+            source,
+            film.info,
+            crf=settings.media.crf,
+            lossless=settings.media.lossless,
+            audio=settings.media.audio,
+        )
+        try:
+            with sink:
+                for frame in frames:
+                    sink.write(frame)
+        except PlanMismatch as error:
+            raise SourceChanged(source, f"read differently the second time: {error}") from error
+        return sink.warnings
+
+
+def identities(secret: bytes, fingerprint: str) -> Identity:
+    """Who appears on which track of a source: unlinkable without the secret (P6)."""
+
+    def seed(track: int) -> int:
+        text = f"{fingerprint}/{track}".encode()
+        return int.from_bytes(hmac.digest(secret, text, "sha256")[:8]) >> 1
+
+    return seed
+
+
+def versions() -> dict[str, str]:
+    """Versions of this program and of what decides its results."""
+    names = ("torch", "diffusers", "av", "opencv-python", "numpy", "onnxruntime")
+    return {"veilframe": anonymizer.__version__} | {name: metadata.version(name) for name in names}
+
+
+def _secret(settings: Settings) -> bytes:
+    if settings.seed is not None:
+        return hashlib.sha256(f"veilframe seed {settings.seed}".encode()).digest()
+    if settings.secret_file is None:
+        return secrets.token_bytes(32)
+    try:
+        secret = settings.secret_file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{settings.secret_file}: cannot be read ({error.strerror})") from error
+    if len(secret) < MIN_SECRET:
+        raise UsageError(
+            f"{settings.secret_file}: holds {len(secret)} bytes, a secret needs {MIN_SECRET}; "
+            f"make one with: head -c 32 /dev/urandom > {settings.secret_file}"
+        )
+    return secret
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise JobError(path, f"cannot be read ({os.strerror(error.errno or 0)})") from error
+
+
+def _insist_on_times(target: Path, destination: Path, info: StreamInfo, plan: Plan) -> None:
+    """Decode what was written and compare its times with the plan's."""
+    written = open_source(target)
+    tick = max(info.time_base, written.info.time_base)
+    count = 0
+    for frame in written:
+        wanted = int(plan.pts[min(count, len(plan.pts) - 1)]) * info.time_base
+        if abs(frame.time - wanted) > tick / 2:
+            raise JobError(
+                destination, f"frame {count} was written at {frame.time} s instead of {wanted} s"
+            )
+        count += 1
+    if count != len(plan.pts):
+        raise JobError(destination, f"{count} frames were written instead of {len(plan.pts)}")
+
+
+def _outcome(track: Track) -> TrackOutcome:
+    count = Counter(track.origins)
+    return TrackOutcome(
+        track=track.id,
+        shot=track.shot,
+        start=track.start,
+        stop=track.stop,
+        detected=count["detected"],
+        interpolated=count["interpolated"],
+        extended=count["extended"],
+    )
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    seconds[stage] = round(time.perf_counter() - start, 3)

@@ -1,0 +1,191 @@
+"""Join the stages: read once to plan where faces are, read again to paint over them.
+
+The first reading keeps boxes, landmarks and one small signature per frame, so tracks may look as
+far ahead as they like. The second holds the pictures of one chunk at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice, pairwise
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anonymizer import crops, shots, tracking
+from anonymizer.data import Carry, Chunk, Face, Frame, Track
+from anonymizer.protocols import Detector, Mediator, Replacer
+
+Stage = Literal["find", "paint"]
+Progress = Callable[[Stage, int, int], None]
+"""Called with the stage, the number of frames done in it and the number of faces in them."""
+
+Identity = Callable[[int], int]
+"""From the id of a track to the seed that decides who appears there."""
+
+BATCH = 8
+"""Frames given to a detector at once."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """Where the faces of a film are: everything the second reading needs to know of the first."""
+
+    pts: NDArray[np.int64]
+    """``(F,)`` presentation time of every frame, in the stream's time base."""
+    starts: tuple[int, ...]
+    """Index of the first frame of every shot; the first is 0."""
+    tracks: tuple[Track, ...]
+    """Ordered by first frame."""
+
+    def during(self, start: int, stop: int) -> list[Track]:
+        """Tracks with a face in some frame of ``[start, stop)``."""
+        return [track for track in self.tracks if track.start < stop and start < track.stop]
+
+
+@dataclass(frozen=True, slots=True)
+class Brush:
+    """A replacer and the mediator that keeps its frames together."""
+
+    replacer: Replacer
+    mediator: Mediator
+
+
+@dataclass(frozen=True, slots=True)
+class Studio:
+    """The parts that paint."""
+
+    face: Brush
+    """Paints faces that are large enough."""
+    small: Brush
+    """Paints the others."""
+    min_face: int
+    """Longer side in pixels from which a face counts as large enough."""
+
+    def brush(self, faces: Sequence[Face]) -> Brush:
+        """Which brush paints a track through a chunk: its largest face decides for all."""
+        return self.face if max(face.size for face in faces) >= self.min_face else self.small
+
+
+class PlanMismatch(Exception):
+    """The second reading shows other frames than the first."""
+
+
+def analyse(
+    frames: Iterable[Frame], detector: Detector, *, gap: int = 60, progress: Progress | None = None
+) -> Plan:
+    """Find the shots and the faces of a film in one reading.
+
+    Args:
+        frames: The whole film in order.
+        detector: Finds faces in single frames.
+        gap: Longest run of frames without a sighting that a track may bridge.
+        progress: Told after every batch.
+    """
+    pts: list[int] = []
+    signatures: list[NDArray[np.float32]] = []
+    found: list[list[Face]] = []
+    size = (0, 0)
+    for batch in _batches(frames, BATCH):
+        pts += [frame.pts for frame in batch]
+        signatures += [shots.signature(frame.image) for frame in batch]
+        found += detector.detect(batch)
+        size = batch[0].image.shape[1], batch[0].image.shape[0]
+        if progress:
+            progress("find", len(pts), sum(map(len, found[-len(batch) :])))
+    starts = (0, *shots.find_cuts(signatures)) if pts else ()
+    return Plan(
+        pts=np.array(pts, np.int64),
+        starts=starts,
+        tracks=tuple(_linked(found, starts, size, gap)),
+    )
+
+
+def render(
+    frames: Iterable[Frame],
+    plan: Plan,
+    studio: Studio,
+    identity: Identity,
+    *,
+    chunk: int = 16,
+    overlap: int = 4,
+    progress: Progress | None = None,
+) -> Iterator[Frame]:
+    """Paint over every face of the plan, lazily and in order.
+
+    Raises:
+        PlanMismatch: if the frames are not those that were planned; discard what was yielded.
+    """
+    carries: Mapping[int, Carry] = {}
+    same = _checked(frames, plan)
+    for part in shots.chunks(same, plan.starts, length=chunk, overlap=overlap):
+        tracks = plan.during(part.frames[0].index, part.frames[-1].index + 1)
+        painted, carries = paint(part, tracks, carries, studio, identity)
+        yield from painted
+        if progress:
+            faces = sum(track.at(frame.index) is not None for track in tracks for frame in painted)
+            progress("paint", painted[-1].index + 1, faces)
+
+
+def paint(
+    chunk: Chunk,
+    tracks: Sequence[Track],
+    carries: Mapping[int, Carry],
+    studio: Studio,
+    identity: Identity,
+) -> tuple[list[Frame], dict[int, Carry]]:
+    """Paint one chunk: its body with new faces, and what the next chunk of the shot must know."""
+    images = {frame.index: frame.image for frame in chunk.body}
+    left: dict[int, Carry] = {}
+    for track in tracks:
+        there = [frame for frame in chunk.frames if track.at(frame.index) is not None]
+        lead = sum(frame.index < chunk.body[0].index for frame in there)
+        if lead == len(there):
+            continue
+        brush = studio.brush([face for frame in there if (face := track.at(frame.index))])
+        size = brush.replacer.size
+        clip = crops.cut_clip(there, track, tracks, size=size, lead=lead)
+        mediation = brush.mediator.prepare(clip, carries.get(track.id) if lead else None)
+        pixels = brush.replacer.replace(clip, mediation, identity(track.id))
+        if (after := mediation.carry(pixels)) is not None:
+            left[track.id] = after
+        for at, index in enumerate(clip.indices[clip.lead :]):
+            place = clip.lead + at
+            images[index] = crops.paste(
+                images[index], pixels[at], clip.mask[place], clip.frame_from_crop[place]
+            )
+    return [
+        Frame(frame.index, frame.pts, frame.time_base, images[frame.index]) for frame in chunk.body
+    ], left
+
+
+def _linked(
+    found: Sequence[Sequence[Face]], starts: Sequence[int], size: tuple[int, int], gap: int
+) -> Iterator[Track]:
+    first_id = 0
+    for shot, (start, stop) in enumerate(pairwise((*starts, len(found)))):
+        tracks = tracking.link(
+            found[start:stop], shot=shot, start=start, first_id=first_id, frame_size=size, gap=gap
+        )
+        first_id += len(tracks)
+        yield from sorted(tracks, key=lambda track: track.start)
+
+
+def _checked(frames: Iterable[Frame], plan: Plan) -> Iterator[Frame]:
+    """Let frames pass that are those of the plan, and insist on all of them."""
+    count = 0
+    for frame in frames:
+        if count >= len(plan.pts) or frame.index != count or frame.pts != plan.pts[count]:
+            raise PlanMismatch(f"frame {frame.index} at pts {frame.pts} is not in the plan")
+        yield frame
+        count += 1
+    if count != len(plan.pts):
+        raise PlanMismatch(f"{count} frames instead of {len(plan.pts)}")
+
+
+def _batches(frames: Iterable[Frame], size: int) -> Iterator[list[Frame]]:
+    source = iter(frames)
+    while batch := list(islice(source, size)):
+        yield batch

@@ -1,0 +1,271 @@
+import json
+import os
+import stat
+from dataclasses import asdict
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+import mediators
+from anonymizer import jobs, plain
+from anonymizer.data import Box
+from anonymizer.errors import JobError, SourceChanged, UnreadableVideo, UnwritableOutput, UsageError
+from anonymizer.jobs import Anonymizer, identities
+from anonymizer.pipeline import Brush, Studio
+from anonymizer.settings import Media, Painting, Settings
+from anonymizer.video.media import open_source
+from tests.faces import MarkerDetector, find, marked
+from tests.films import Film
+
+SIZE = (160, 120)
+
+
+def box_at(index: int) -> Box:
+    return 40 + 2 * index, 30, 76 + 2 * index, 74
+
+
+def draw(index: int) -> np.ndarray:
+    return marked(index, box_at(index), size=(SIZE[1], SIZE[0]))
+
+
+def film(path: Path, **kwargs: object) -> Path:
+    return Film(**{"frames": 12, "size": SIZE, "draw": draw, "audio": "aac"} | kwargs).write(path)
+
+
+def veil(settings: Settings | None = None, detector: MarkerDetector | None = None) -> Anonymizer:
+    settings = settings or Settings(painting=Painting(replace="cover"))
+    return Anonymizer(settings, detector=detector or MarkerDetector())
+
+
+def packets(path: Path, kind: str) -> list[tuple[int | None, bytes]]:
+    with av.open(str(path)) as container:
+        stream = next(stream for stream in container.streams if stream.type == kind)
+        return [(packet.pts, bytes(packet)) for packet in container.demux(stream) if packet.size]
+
+
+def test_the_same_film_comes_out_without_its_face(tmp_path):
+    source = film(tmp_path / "in.mp4", pts=[0, 1, 2, 4, 7, 8, 9, 10, 13, 14, 15, 20])
+    destination = tmp_path / "out.mp4"
+    report = veil().file(source, destination)
+    before, after = open_source(source), open_source(destination)
+    assert [frame.time for frame in after] == [frame.time for frame in before]
+    assert (after.info.width, after.info.height) == SIZE
+    assert not any(find(frame.image) for frame in after)
+    assert packets(source, "audio") == packets(destination, "audio")
+    assert (report.frames, report.shots, len(report.tracks)) == (12, 1, 1)
+    assert report.tracks[0].detected == 12
+
+
+def test_a_picture_is_a_film_of_one_frame(tmp_path):
+    import cv2
+
+    source = tmp_path / "in.png"
+    cv2.imwrite(str(source), draw(0)[..., ::-1])
+    report = veil().file(source, tmp_path / "out.png")
+    (frame,) = open_source(tmp_path / "out.png")
+    assert report.frames == 1
+    assert not find(frame.image)
+    np.testing.assert_array_equal(frame.image[:10], draw(0)[:10])
+
+
+def test_the_report_is_plain_and_keeps_no_secret(tmp_path):
+    key = tmp_path / "key"
+    key.write_bytes(b"0123456789abcdef")
+    settings = Settings(secret_file=key, painting=Painting(replace="cover"))
+    report = veil(settings).file(film(tmp_path / "in.mp4"), tmp_path / "out.mp4")
+    text = json.dumps(asdict(report))
+    assert "0123456789abcdef" not in text
+    assert str(key) not in text
+    assert report.non_interference
+    assert report.source == "in.mp4"
+    assert set(report.seconds) == {"find", "paint", "check"}
+
+
+def test_the_result_has_an_ordinary_mode(tmp_path):
+    veil().file(film(tmp_path / "in.mp4"), tmp_path / "out.mp4")
+    mask = os.umask(0)
+    os.umask(mask)
+    assert stat.S_IMODE((tmp_path / "out.mp4").stat().st_mode) == 0o666 & ~mask
+
+
+class Failing(MarkerDetector):
+    def __init__(self, error: BaseException, after: int = 0) -> None:
+        super().__init__()
+        self.error, self.after = error, after
+
+    def detect(self, frames):
+        if len(self.seen) >= self.after:
+            raise self.error
+        return super().detect(frames)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("x"), KeyboardInterrupt(), MemoryError()])
+def test_p3_a_failure_leaves_nothing(tmp_path, error):
+    source = film(tmp_path / "in.mp4")
+    for after in (0, 8):
+        with pytest.raises(type(error)):
+            veil(detector=Failing(error, after)).file(source, tmp_path / "out.mp4")
+        assert list(tmp_path.iterdir()) == [source]
+
+
+def test_p3_a_failing_painter_leaves_the_old_result(tmp_path):
+    class Broken:
+        size = 64
+
+        def replace(self, clip, mediation, seed):
+            raise FloatingPointError("NaN")
+
+    source, destination = film(tmp_path / "in.mp4"), tmp_path / "out.mp4"
+    destination.write_bytes(b"old")
+    brush = Brush(Broken(), mediators.load("none", {}))
+    broken = Anonymizer(
+        Settings(), detector=MarkerDetector(), studio=Studio(brush, brush, min_face=0)
+    )
+    with pytest.raises(FloatingPointError):
+        broken.file(source, destination, overwrite=True)
+    assert destination.read_bytes() == b"old"
+    assert sorted(tmp_path.iterdir()) == [source, destination]
+
+
+def test_p4_the_unfinished_file_is_private_and_beside_the_destination(tmp_path):
+    modes: set[int] = set()
+
+    class Looking(MarkerDetector):
+        def detect(self, frames):
+            found = [p for p in tmp_path.iterdir() if p.name.startswith(".")]
+            modes.update(stat.S_IMODE(p.stat().st_mode) for p in found)
+            return super().detect(frames)
+
+    veil(detector=Looking()).file(film(tmp_path / "in.mp4"), tmp_path / "out.mp4")
+    assert modes == {0o600}
+
+
+def test_p4_metadata_that_says_who_or_where_is_gone(tmp_path):
+    told = {"location": "+51.5-000.1/", "comment": "at home", "artist": "me"}
+    source = film(tmp_path / "in.mov", metadata=told)
+    with av.open(str(source)) as container:
+        assert "+51.5-000.1/" in container.metadata.values()  # the test would see it
+    veil().file(source, tmp_path / "out.mov")
+    data = (tmp_path / "out.mov").read_bytes()
+    assert not any(value.encode() in data for value in told.values())
+
+
+def test_a_source_that_changes_meanwhile_is_refused(tmp_path):
+    source = film(tmp_path / "in.mp4")
+
+    class Meddling(MarkerDetector):
+        def detect(self, frames):
+            with source.open("ab") as file:
+                file.write(b"\0")
+            return super().detect(frames)
+
+    with pytest.raises(SourceChanged, match="changed while it was read"):
+        veil(detector=Meddling()).file(source, tmp_path / "out.mp4")
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_a_source_that_gets_shorter_meanwhile_is_refused(tmp_path):
+    source = film(tmp_path / "in.mp4")
+    shorter = film(tmp_path / "shorter.mp4", frames=5).read_bytes()
+
+    class Swapping(MarkerDetector):
+        def detect(self, frames):
+            source.write_bytes(shorter)
+            return super().detect(frames)
+
+    with pytest.raises((SourceChanged, UnreadableVideo)):
+        veil(detector=Swapping()).file(source, tmp_path / "out.mp4")
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_an_existing_result_is_kept_unless_told(tmp_path):
+    source, destination = film(tmp_path / "in.mp4"), tmp_path / "out.mp4"
+    destination.write_bytes(b"old")
+    with pytest.raises(UnwritableOutput, match="exists; pass --overwrite"):
+        veil().file(source, destination)
+    assert destination.read_bytes() == b"old"
+    veil().file(source, destination, overwrite=True)
+    assert open_source(destination).info.width == SIZE[0]
+
+
+def test_what_was_written_is_decoded_and_compared(tmp_path, monkeypatch):
+    source = film(tmp_path / "in.mp4")
+    real = jobs.open_sink
+
+    def forgetful(*args, **kwargs):
+        sink = real(*args, **kwargs)
+        write = sink.write
+        monkeypatch.setattr(
+            sink, "write", lambda frame: write(frame) if frame.index != 5 else None, raising=False
+        )
+        return sink
+
+    monkeypatch.setattr(jobs, "open_sink", forgetful)
+    with pytest.raises(JobError, match=r"was written at|instead of 12"):
+        veil().file(source, tmp_path / "out.mp4")
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_lossless_changes_nothing_but_faces(tmp_path):
+    source = film(tmp_path / "in.mp4")
+    settings = Settings(painting=Painting(replace="cover"), media=Media(lossless=True))
+    veil(settings).file(source, tmp_path / "out.mp4")
+    for before, after in zip(open_source(source), open_source(tmp_path / "out.mp4"), strict=True):
+        np.testing.assert_array_equal(before.image[:8], after.image[:8])
+        assert (before.image != after.image).any()
+
+
+def test_arrays_go_in_and_come_out(tmp_path):
+    images = [draw(index) for index in range(20)]
+    out = list(veil().frames(iter(images)))
+    assert len(out) == 20
+    assert not any(find(image) for image in out)
+    assert all(image.flags.writeable for image in images)
+
+
+def test_p6_identities_differ_between_runs_and_repeat_with_a_secret(tmp_path):
+    first, second = (Anonymizer(Settings(painting=Painting(replace="cover"))) for _ in range(2))
+    assert first._secret != second._secret
+    seeds = [identities(b"k" * 32, "file")(track) for track in range(100)]
+    assert len(set(seeds)) == 100
+    assert seeds == [identities(b"k" * 32, "file")(track) for track in range(100)]
+    assert seeds[0] != identities(b"k" * 32, "other")(0)
+    assert seeds[0] != identities(b"l" * 32, "file")(0)
+    assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+@pytest.mark.parametrize(("content", "message"), [(None, "cannot be read"), (b"short", "needs 16")])
+def test_a_bad_secret_file_is_refused(tmp_path, content, message):
+    key = tmp_path / "key"
+    if content is not None:
+        key.write_bytes(content)
+    with pytest.raises(UsageError, match=message):
+        veil(Settings(secret_file=key, painting=Painting(replace="cover")))
+
+
+def test_the_time_base_of_the_source_is_kept(tmp_path):
+    source = film(
+        tmp_path / "in.mp4", rate=30, time_base=Fraction(1, 90000), pts=range(0, 36036, 3003)
+    )
+    veil().file(source, tmp_path / "out.mp4")
+    assert open_source(tmp_path / "out.mp4").info.time_base == Fraction(1, 90000)
+
+
+def test_blur_and_mosaic_change_the_face(tmp_path):
+    source = film(tmp_path / "in.mp4", frames=3)
+    for name in ("blur", "mosaic"):
+        brush = Brush(plain.build(name), mediators.load("none", {}))
+        other = Anonymizer(
+            Settings(painting=Painting(replace=name)),
+            detector=MarkerDetector(),
+            studio=Studio(brush, brush, 0),
+        )
+        report = other.file(source, tmp_path / f"{name}.mp4")
+        assert not report.non_interference
+        for before, after in zip(
+            open_source(source), open_source(tmp_path / f"{name}.mp4"), strict=True
+        ):
+            assert (before.image.astype(int) - after.image)[40:64, 50:66].std() > 5

@@ -1,0 +1,215 @@
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import mediators
+from anonymizer import live, pipeline, plain
+from anonymizer.data import Box, Clip, Frame
+from anonymizer.pipeline import Brush, PlanMismatch, Studio
+from anonymizer.protocols import Mediation
+from tests.faces import MarkerDetector, film, find
+
+RIGHT = 3.0
+
+
+def moving(index: int) -> Box:
+    """A marker of 36x44 pixels that walks to the right."""
+    return 30 + RIGHT * index, 30, 66 + RIGHT * index, 74
+
+
+def studio(replace: str = "cover") -> Studio:
+    brush = Brush(plain.build(replace), mediators.load("none", {}))
+    return Studio(face=brush, small=brush, min_face=0)
+
+
+def identity(track: int) -> int:
+    return track
+
+
+class Black:
+    """Paints black and notes whom and with which seed."""
+
+    size = 64
+
+    def __init__(self) -> None:
+        self.tracks: list[int] = []
+        self.seeds: list[int] = []
+
+    def replace(self, clip: Clip, mediation: Mediation, seed: int) -> NDArray[np.uint8]:
+        self.tracks.append(clip.track)
+        self.seeds.append(seed)
+        return np.zeros((len(clip.indices) - clip.lead, 64, 64, 3), np.uint8)
+
+
+def black(replacer: Black) -> Studio:
+    brush = Brush(replacer, mediators.load("none", {}))
+    return Studio(brush, brush, min_face=0)
+
+
+def rendered(frames: list[Frame], parts: Studio | None = None, **kwargs: int) -> list[Frame]:
+    plan = pipeline.analyse(frames, MarkerDetector())
+    sizes = {"chunk": 16, "overlap": 4} | kwargs
+    return list(
+        pipeline.render(
+            frames,
+            plan,
+            parts or studio(),
+            identity,
+            chunk=sizes["chunk"],
+            overlap=sizes["overlap"],
+        )
+    )
+
+
+def test_every_frame_comes_out_once_and_without_its_face():
+    frames = film(21, moving)
+    out = rendered(frames, chunk=8, overlap=2)
+    assert [frame.index for frame in out] == list(range(21))
+    assert [frame.pts for frame in out] == [frame.pts for frame in frames]
+    assert not any(find(frame.image) for frame in out)
+
+
+@pytest.mark.parametrize(("chunk", "overlap"), [(1, 0), (5, 0), (5, 4), (16, 4), (64, 8)])
+def test_chunking_does_not_change_what_is_covered(chunk, overlap):
+    frames = film(12, moving)
+    out = rendered(frames, black(Black()), chunk=chunk, overlap=overlap)
+    whole = rendered(frames, black(Black()), chunk=12, overlap=0)
+    for ours, theirs in zip(out, whole, strict=True):
+        np.testing.assert_array_equal(ours.image, theirs.image)
+
+
+def test_pixels_far_from_faces_stay_as_they_were():
+    frames = film(6, moving)
+    for before, after in zip(frames, rendered(frames), strict=True):
+        np.testing.assert_array_equal(before.image[:8], after.image[:8])
+
+
+def test_a_face_that_the_detector_misses_for_a_while_is_covered():
+    frames = film(30, moving, size=(120, 220))
+    plan = pipeline.analyse(frames, MarkerDetector(blind=range(10, 18)))
+    out = list(pipeline.render(frames, plan, studio(), identity))
+    assert not any(find(frame.image) for frame in out)
+
+
+def test_a_face_is_covered_a_little_before_and_after_it_was_seen():
+    frames = film(24, moving, size=(120, 220))
+    blind = {*range(3), *range(21, 24)}
+    plan = pipeline.analyse(frames, MarkerDetector(blind=blind))
+    out = list(pipeline.render(frames, plan, studio(), identity))
+    assert not any(find(frame.image) for frame in out)
+
+
+def test_tracks_end_at_cuts():
+    frames = film(24, moving, size=(120, 220), cuts=[12])
+    plan = pipeline.analyse(frames, MarkerDetector())
+    assert plan.starts == (0, 12)
+    assert [(track.start, track.stop) for track in plan.tracks] == [(0, 12), (12, 24)]
+    assert len({track.id for track in plan.tracks}) == 2
+
+
+def test_no_frames_give_an_empty_plan():
+    plan = pipeline.analyse([], MarkerDetector())
+    assert (plan.starts, plan.tracks, len(plan.pts)) == ((), (), 0)
+    assert list(pipeline.render([], plan, studio(), identity)) == []
+
+
+def test_one_frame_is_a_film():
+    frames = film(1, moving)
+    (out,) = rendered(frames)
+    assert not find(out.image)
+
+
+def test_frames_without_a_face_pass_unchanged():
+    frames = film(5, lambda _: None)
+    for before, after in zip(frames, rendered(frames), strict=True):
+        np.testing.assert_array_equal(before.image, after.image)
+
+
+@pytest.mark.parametrize("second", [slice(0, 4), slice(0, 6), slice(1, 5)])
+def test_other_frames_than_those_planned_are_refused(second):
+    frames = film(6, moving)
+    plan = pipeline.analyse(frames[:5], MarkerDetector())
+    with pytest.raises(PlanMismatch):
+        list(pipeline.render(frames[second], plan, studio(), identity))
+
+
+def test_a_painter_that_fails_lets_no_frame_of_the_chunk_out():
+    class Broken:
+        size = 64
+
+        def replace(self, clip, mediation, seed):
+            raise RuntimeError("no paint")
+
+    brush = Brush(Broken(), mediators.load("none", {}))
+    frames = film(6, moving)
+    plan = pipeline.analyse(frames, MarkerDetector())
+    out = pipeline.render(frames, plan, Studio(brush, brush, 0), identity)
+    with pytest.raises(RuntimeError):
+        next(out)
+
+
+def test_small_faces_get_the_other_brush():
+    large, small = Black(), Black()
+    none = mediators.load("none", {})
+    frames = film(4, moving)
+    plan = pipeline.analyse(frames, MarkerDetector())
+    for limit, used, unused in ((20, large, small), (60, small, large)):
+        used.tracks, unused.tracks = [], []
+        chosen = Studio(Brush(large, none), Brush(small, none), limit)
+        list(pipeline.render(frames, plan, chosen, identity))
+        assert used.tracks
+        assert not unused.tracks
+
+
+def test_progress_counts_frames_and_faces():
+    told: list[tuple[str, int, int]] = []
+    frames = film(10, moving)
+    plan = pipeline.analyse(frames, MarkerDetector(), progress=lambda *news: told.append(news))
+    list(
+        pipeline.render(frames, plan, studio(), identity, progress=lambda *news: told.append(news))
+    )
+    assert [news for news in told if news[0] == "find"] == [("find", 8, 8), ("find", 10, 2)]
+    assert [news for news in told if news[0] == "paint"] == [("paint", 10, 10)]
+
+
+class TestLive:
+    def stream(self, frames: list[Frame], detector: MarkerDetector, **kwargs: int) -> list[Frame]:
+        return list(live.stream(frames, detector, studio(), identity, **kwargs))
+
+    def test_covers_what_the_two_readings_cover(self):
+        frames = film(40, moving, size=(120, 260))
+        out = self.stream(frames, MarkerDetector(), chunk=8, overlap=2, horizon=12)
+        assert [frame.index for frame in out] == list(range(40))
+        assert not any(find(frame.image) for frame in out)
+
+    def test_bridges_gaps_within_the_horizon(self):
+        frames = film(40, moving, size=(120, 260))
+        detector = MarkerDetector(blind={0, 1, 2, *range(14, 22), 38, 39})
+        out = self.stream(frames, detector, chunk=4, overlap=2, horizon=16)
+        assert not any(find(frame.image) for frame in out)
+
+    def test_a_track_keeps_its_identity_over_chunks_and_not_over_cuts(self):
+        noting = Black()
+        frames = film(40, moving, size=(120, 260), cuts=[20])
+        list(
+            live.stream(
+                frames,
+                MarkerDetector(),
+                black(noting),
+                identity,
+                chunk=5,
+                overlap=2,
+                horizon=8,
+            )
+        )
+        assert noting.seeds == [0] * 4 + [1] * 4
+
+    def test_reads_no_further_than_it_must(self):
+        detector = MarkerDetector()
+        frames = film(60, moving, size=(120, 300))
+        out = live.stream(frames, detector, studio(), identity, chunk=4, overlap=2, horizon=10)
+        next(out)
+        assert max(detector.seen) == 13
+
+    def test_an_empty_film_gives_nothing(self):
+        assert self.stream([], MarkerDetector()) == []

@@ -1,0 +1,77 @@
+"""Films with a marker where a face would be, and a detector that finds it by looking.
+
+The marker is a magenta ellipse with a private pattern, so that tests know exactly where a face is
+without a real one. The detector reads pixels and can be told to be blind in some frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from anonymizer.data import Box, Face, Frame
+from tests.factories import TICK, five_points, picture
+
+MAGENTA = (255, 0, 255)
+
+
+def marked(
+    index: int, box: Box, *, size: tuple[int, int] = (120, 160), seed: int = 0, secret: int = 0
+) -> NDArray[np.uint8]:
+    """A picture ``(H, W, 3)`` with a marker in ``box``; ``secret`` changes a pattern inside it."""
+    image = (picture(size, seed=seed, shift=(index, index / 2)) // 2 + 40).astype(np.uint8)
+    height, width = size
+    x0, y0, x1, y1 = box
+    y, x = np.mgrid[:height, :width] + 0.5
+    radius = np.hypot((2 * x - x0 - x1) / (x1 - x0), (2 * y - y0 - y1) / (y1 - y0))
+    image[radius < 1] = MAGENTA
+    if secret:
+        inner = radius < 0.7
+        image[inner, 1] = np.random.default_rng(secret).integers(0, 60, int(inner.sum()))
+    return image
+
+
+def film(
+    count: int,
+    box_at: Callable[[int], Box | None],
+    *,
+    size: tuple[int, int] = (120, 160),
+    cuts: Sequence[int] = (),
+    secret: int = 0,
+) -> list[Frame]:
+    """A film whose marker is at ``box_at(index)``; the background changes at every cut."""
+    frames = []
+    for index in range(count):
+        seed = sum(index >= cut for cut in cuts) * 7
+        box = box_at(index)
+        image = marked(index, box or (-9, -9, -8, -8), size=size, seed=seed, secret=secret)
+        frames.append(Frame(index, index, TICK, image))
+    return frames
+
+
+class MarkerDetector:
+    """Finds magenta; blind in the frames it is told to be blind in."""
+
+    def __init__(self, blind: Collection[int] = ()) -> None:
+        self.blind = blind
+        self.seen: list[int] = []
+
+    def detect(self, frames: Sequence[Frame]) -> list[list[Face]]:
+        self.seen += [frame.index for frame in frames]
+        return [[] if frame.index in self.blind else find(frame.image) for frame in frames]
+
+
+def find(image: NDArray[np.uint8]) -> list[Face]:
+    """One face per magenta region of at least 3x3 pixels."""
+    red, green, blue = (image[..., i].astype(int) for i in range(3))
+    magenta = ((red > 200) & (blue > 200) & (green < 90)).astype(np.uint8)
+    _, _, stats, _ = cv2.connectedComponentsWithStats(magenta)
+    faces = []
+    for x, y, width, height, _ in stats[1:]:
+        if width >= 3 and height >= 3:
+            box = (float(x), float(y), float(x + width), float(y + height))
+            faces.append(Face(box=box, score=0.9, landmarks=five_points(box)))
+    return faces

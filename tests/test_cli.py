@@ -1,0 +1,226 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import cli
+from tests.anonymizer.test_jobs import film
+from tests.films import Film, make_sound, truncate
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def anonymize(*words: object) -> tuple[int, str, str]:
+    result = CliRunner().invoke(cli.app, [str(word) for word in words])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.stdout, result.stderr
+
+
+def in_a_process(*words: object, timeout: int = 100) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "anonymizer", *map(str, words)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+COVER = ("--replace", "cover", "--quiet")
+
+
+def test_both_ways_to_start_it_give_the_same_help():
+    module = in_a_process("--help")
+    assert module.returncode == 0
+    assert (
+        module.stdout
+        == subprocess.run(
+            [Path(sys.executable).with_name("anonymize"), "--help"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+    )
+    assert "run" in module.stdout
+    assert "doctor" in module.stdout
+
+
+def test_the_help_of_run_lists_the_parts():
+    code, out, _ = anonymize("run", "--help")
+    assert code == 0
+    text = " ".join(out.split())
+    assert "centerface" in text
+    assert "medm" in text
+
+
+def test_version():
+    code, out, _ = anonymize("--version")
+    assert (code, out.split()[0]) == (0, "veilframe")
+
+
+def test_a_film_goes_beside_its_input(tmp_path):
+    source = film(tmp_path / "in.mp4")
+    assert anonymize("run", source, "--replace", "cover")[0] == 0
+    assert (tmp_path / "in_anonymized.mp4").exists()
+
+
+def test_json_is_all_that_is_printed(tmp_path):
+    source = film(tmp_path / "in.mp4", frames=3)
+    code, out, err = anonymize("run", source, "--replace", "cover", "--json")
+    assert (code, err) == (0, "")
+    (result,) = json.loads(out)["results"]
+    assert result["frames"] == 3
+
+
+def test_one_bad_input_does_not_stop_the_others(tmp_path):
+    good = film(tmp_path / "good.mp4", frames=3)
+    (tmp_path / "bad.mp4").write_text("no film")
+    code, out, err = anonymize(
+        "run", tmp_path / "bad.mp4", good, "-o", tmp_path / "out", "--replace", "cover", "--json"
+    )
+    assert code == 1
+    assert err.count("\n") == 1
+    failed, done = json.loads(out)["results"]
+    assert "error" in failed
+    assert Path(done["destination"]).exists()
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["good_anonymized.mp4"]
+
+
+def bad_inputs(folder: Path) -> dict[str, Path]:
+    (folder / "empty.mp4").touch()
+    (folder / "text.mp4").write_text("this is no film\n" * 50)
+    truncate(film(folder / "cut.mp4"), 0.6)
+    make_sound(folder / "sound.m4a")
+    (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 40)
+    return {
+        "is not there": folder / "missing.mp4",
+        "empty": folder / "empty.mp4",
+        "text": folder / "text.mp4",
+        "cut": folder / "cut.mp4",
+        "sound": folder / "sound.m4a",
+        "picture": folder / "broken.png",
+    }
+
+
+@pytest.mark.parametrize("kind", ["is not there", "empty", "text", "cut", "sound", "picture"])
+def test_bad_input_gets_one_line_and_exit_1_and_leaves_nothing(tmp_path, kind):
+    path = bad_inputs(tmp_path)[kind]
+    before = sorted(tmp_path.iterdir())
+    code, _, err = anonymize("run", path, *COVER)
+    assert code == 1
+    assert err.startswith(f"error: {path}: ")
+    assert err.count("\n") == 1
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_result_that_exists_is_an_error(tmp_path):
+    source = film(tmp_path / "in.mp4", frames=2)
+    (tmp_path / "in_anonymized.mp4").write_bytes(b"old")
+    code, _, err = anonymize("run", source, *COVER)
+    assert code == 1
+    assert err == f"error: {tmp_path}/in_anonymized.mp4: exists; pass --overwrite to replace it\n"
+    assert (tmp_path / "in_anonymized.mp4").read_bytes() == b"old"
+    assert anonymize("run", source, *COVER, "--overwrite")[0] == 0
+
+
+def test_a_place_that_cannot_be_written_is_an_error(tmp_path):
+    source = film(tmp_path / "in.mp4", frames=2)
+    (tmp_path / "file").touch()
+    code, _, err = anonymize("run", source, "-o", tmp_path / "file" / "out.mp4", *COVER)
+    assert code == 1
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "in.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--replace", "swap"], "swap"),
+        (["--coherence", "2"], "coherence must be between 0 and 1, got 2.0"),
+        (["--chunk", "2"], "chunk length 2 must exceed overlap 4"),
+        (["--detector", "eyes"], "unknown detector 'eyes'; available: centerface"),
+        (["--mediator", "oracle"], "unknown mediator 'oracle'; available: medm, none"),
+        (["--device", "cuda:9"], "device 'cuda:9' is not available here"),
+        (["--config", "nowhere.toml"], "nowhere.toml: cannot be read"),
+    ],
+)
+def test_wrong_usage_is_said_in_one_line_with_exit_2(tmp_path, words, message):
+    source = film(tmp_path / "in.mp4", frames=2)
+    code, _, err = anonymize("run", source, *words)
+    assert code == 2
+    assert message in err
+    assert not (tmp_path / "in_anonymized.mp4").exists()
+
+
+def test_a_dry_run_only_says_what_it_would_do(tmp_path):
+    source = film(tmp_path / "in.mp4", frames=2)
+    code, out, _ = anonymize("run", source, "--dry-run")
+    assert (code, out) == (0, f"{source} -> {tmp_path}/in_anonymized.mp4\n")
+    code, out, _ = anonymize("run", source, "--dry-run", "--json")
+    assert json.loads(out)["plan"][0]["source"] == str(source)
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_a_toml_file_is_used_and_a_flag_beats_it(tmp_path):
+    source = film(tmp_path / "in.mp4", frames=2)
+    config = tmp_path / "veil.toml"
+    config.write_text('[painting]\nreplace = "blur"\n[media]\naudio = "drop"\n')
+    code, out, _ = anonymize("run", source, "--config", config, "--replace", "cover", "--json")
+    assert code == 0
+    (result,) = json.loads(out)["results"]
+    assert result["settings"]["painting"]["replace"] == "cover"
+    assert result["settings"]["media"]["audio"] == "drop"
+
+
+def test_the_command_line_starts_without_the_heavy_libraries():
+    code = "import sys, cli; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    loaded = set(done.stdout.split())
+    heavy = {"torch", "mediapipe", "insightface", "diffusers", "transformers", "onnxruntime"}
+    assert "cli" in loaded
+    assert not heavy & loaded
+
+
+def test_an_interrupted_run_leaves_nothing(tmp_path):
+    import signal
+    import time
+
+    source = Film(frames=1500, size=(640, 360)).write(tmp_path / "in.mp4")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "anonymizer", "run", source, "--replace", "cover"],
+            cwd=ROOT,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        deadline = time.monotonic() + 60
+        while len(list(tmp_path.iterdir())) == 1 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert len(list(tmp_path.iterdir())) == 2
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert "interrupted" in err
+        assert list(tmp_path.iterdir()) == [source]
+
+
+def test_doctor_finds_every_default_part():
+    code, out, _ = anonymize("doctor", "--json")
+    findings = {finding["part"]: finding for finding in json.loads(out)}
+    assert code == 0, out
+    assert {"torch", "detector", "built-in model", "device"} <= set(findings)
+    assert anonymize("doctor")[1].count("ok  ") == len(findings)
+
+
+def test_doctor_says_what_is_missing():
+    code, out, _ = anonymize("doctor", "--device", "cuda:7")
+    assert code == 1
+    assert "FAIL  device: device 'cuda:7' is not available here" in out

@@ -1,0 +1,22 @@
+"""What is installed fits together."""
+
+from importlib import metadata
+
+import cv2
+import numpy as np
+
+
+def test_opencv_is_whole_and_of_one_version():
+    """mediapipe brings opencv-contrib-python, which shares cv2/ with opencv-python."""
+    versions = {metadata.version(name) for name in ("opencv-python", "opencv-contrib-python")}
+    assert len(versions) == 1
+    grey = np.zeros((16, 16), np.uint8)
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    assert flow.calc(grey, grey, None).shape == (16, 16, 2)
+    assert cv2.warpAffine(grey, np.eye(2, 3), (8, 8)).shape == (8, 8)
+    assert hasattr(cv2, "FaceDetectorYN")
+
+
+def test_av_still_uses_fractions():
+    """PyAV 19 replaces them by a type of its own; see the pin in pyproject.toml."""
+    assert int(metadata.version("av").split(".")[0]) < 19
