@@ -70,6 +70,8 @@ class Film:
     """Whether there is a stream of unknown data."""
     second_film: bool = False
     """Whether there is another video stream, after the first."""
+    container_options: dict[str, str] = field(default_factory=dict)
+    """Of the muxer."""
 
     @property
     def base(self) -> Fraction:
@@ -91,7 +93,7 @@ class Film:
 
     def write(self, path: Path) -> Path:
         """Write it; the suffix chooses the container."""
-        with av.open(str(path), "w") as file:
+        with av.open(str(path), "w", container_options=self.container_options) as file:
             file.metadata.update(self.metadata)
             cover = self._add_cover(file) if self.cover else None
             film = self._add_film(file)
@@ -198,11 +200,16 @@ def make_video(path: Path, **what: Any) -> Path:
     return Film(**what).write(path)
 
 
-def make_sound(path: Path) -> Path:
-    """Write a file with sound and no picture."""
+def make_sound(path: Path, *, cover: bool = False) -> Path:
+    """Write a file with sound and no film, perhaps with a picture attached."""
+    film = Film(audio="aac")
     with av.open(str(path), "w") as file:
-        film = Film(audio="aac")
-        film._mux_sound(file, film._add_sound(file))
+        attached = film._add_cover(file) if cover else None
+        sound = film._add_sound(file)
+        file.start_encoding()
+        if attached is not None:
+            _mux(file, attached, cv2.imencode(".jpg", film.shown(0))[1].tobytes(), 0, 0)
+        film._mux_sound(file, sound)
     return path
 
 

@@ -96,11 +96,9 @@ class ImageSink:
         """
         if self._written or frame.image.shape[:2] != self._size:
             raise ValueError(f"a picture holds one frame of (height, width) {self._size}")
-        try:
-            done, data = cv2.imencode(self._path.suffix, frame.image[..., ::-1], self._options)
-        except cv2.error as error:
-            raise UnwritableOutput(self._path, "this size does not fit the format") from error
-        assert done
+        done, data = cv2.imencode(self._path.suffix, frame.image[..., ::-1], self._options)
+        if not done:
+            raise UnwritableOutput(self._path, "a picture of this size does not fit the format")
         with writing(self._path):
             self._path.write_bytes(data.tobytes())
         self._written = True

@@ -40,8 +40,6 @@ class Orientation:
 
 def orientation_of(picture: av.VideoFrame) -> Orientation:
     """What the display matrix of a decoded picture asks for, to the nearest right angle."""
-    if picture.rotation == 0 and not picture.side_data:
-        return Orientation()
     try:
         data = picture.side_data.get(Type.DISPLAYMATRIX)  # type: ignore[call-overload]  # a Mapping
     except ValueError:  # side data of a kind that PyAV has no name for

@@ -91,6 +91,18 @@ class Damage:
             reason = f"{self._row} damaged packets in a row; repair the file by remuxing it first"
             raise DamagedVideo(self._path, reason) from error
 
+    def check_end(self, frames: int, expected: int | None) -> None:
+        """Tell a damaged end from one that is missing.
+
+        Headers may count frames that are never shown, so the number alone proves nothing.
+
+        Raises:
+            DamagedVideo: if something was damaged and too many frames more than that are missing.
+        """
+        missing = (expected or 0) - frames - self.total
+        if self.total and missing >= DAMAGED_IN_A_ROW:
+            raise DamagedVideo(self._path, f"is cut off after {frames} of {expected} frames")
+
 
 def packets_of(
     container: InputContainer, streams: list[Stream], damage: Damage
@@ -119,17 +131,7 @@ def pictures_of(
         else:
             damage.good()
             yield from pictures
-    yield from _held_back(stream, damage)
-
-
-def _held_back(stream: VideoStream, damage: Damage) -> Iterator[av.VideoFrame]:
-    """What the decoder still holds at the end of the file."""
-    while True:
-        try:
-            yield from stream.decode(None)
-        except av.error.EOFError:
-            return
-        except av.error.FFmpegError as error:
-            damage.bad(error)
-        else:
-            return
+    try:
+        yield from stream.decode(None)
+    except av.error.FFmpegError as error:
+        damage.bad(error)

@@ -62,10 +62,12 @@ class VideoSource:
     def _frames(self, damage: Damage) -> Iterator[Frame]:
         with reading(self._path), open_input(self._path) as container:
             stream = _prepared(container, self._path)
-            clock, reformatter = Clock(), VideoReformatter()
-            for index, picture in enumerate(pictures_of(container, stream, damage)):
+            clock, reformatter, count = Clock(), VideoReformatter(), 0
+            for picture in pictures_of(container, stream, damage):
                 image = self._upright(picture, reformatter)
-                yield Frame(index, clock.pts(picture), self._info.time_base, image)
+                yield Frame(count, clock.pts(picture), self._info.time_base, image)
+                count += 1
+            damage.check_end(count, self._info.frames)
 
     def _upright(self, picture: av.VideoFrame, reformatter: VideoReformatter) -> NDArray[np.uint8]:
         matrix = swscale_matrix(matrix_for(self._info.colour, self._info.height))
@@ -106,14 +108,15 @@ class Clock:
 
 def _prepared(container: InputContainer, path: Path) -> VideoStream:
     stream = picture_stream(container, path)
-    stream.thread_type = "AUTO"
+    # Threads that decode whole frames report damage late, and PyAV then drops good frames.
+    stream.thread_type = "SLICE"
     return stream
 
 
 def _probe(path: Path) -> tuple[StreamInfo, Orientation, tuple[int, int]]:
     """Header, and what only the first picture tells; the size is (width, height) as stored."""
     with reading(path), open_input(path) as container:
-        stream = picture_stream(container, path)
+        stream = _prepared(container, path)
         picture = next(pictures_of(container, stream, Damage(path)), None)
         if picture is None:
             raise UnreadableVideo(path, "not one picture can be decoded")

@@ -356,6 +356,15 @@ def test_disk_error_while_or_after_writing_leaves_no_file(tmp_path, count):
     assert not (tmp_path / "b.mp4").exists()
 
 
+def test_sound_whose_times_run_backward_is_refused_with_advice(tmp_path):
+    source = make_video(tmp_path / "a.ts", audio="mp2", codec="mpeg2video", options={})
+    source.write_bytes(source.read_bytes() * 2)
+    with pytest.raises(UnwritableOutput, match=r"its audio does not fit; try --audio drop"):
+        copy(source, tmp_path / "b.mp4")
+    assert not (tmp_path / "b.mp4").exists()
+    copy(source, tmp_path / "b.mp4", audio="drop")
+
+
 def test_folder_that_does_not_exist(tmp_path):
     source = make_video(tmp_path / "a.mp4")
     sink = VideoSink(tmp_path / "none" / "b.mp4", source, VideoSource(source).info)

@@ -245,6 +245,19 @@ def test_a_few_damaged_packets_are_skipped_and_counted(tmp_path, caplog):
     assert [record.message for record in caplog.records] == ["a.mov: skipping a damaged packet"]
 
 
+def test_damage_at_the_end_loses_no_other_frame(tmp_path, caplog):
+    path = blank(png_film(tmp_path / "a.mov", 6), [3, 5])
+    source = VideoSource(path)
+    assert [frame.pts for frame in source] == [0, 512, 1024, 2048]
+    assert source.skipped == 2
+    assert len(caplog.records) == 1
+
+
+def test_a_good_packet_ends_a_row_of_damaged_ones(tmp_path):
+    path = blank(png_film(tmp_path / "a.mov", 20), [*range(1, 8), *range(9, 16)])
+    assert len(read(path)) == 6
+
+
 def test_eight_damaged_packets_in_a_row_end_the_reading(tmp_path):
     path = make_video(tmp_path / "a.mov", codec="png", pixel_format="rgb24", options={}, frames=20)
     blank(path, range(5, 13))
@@ -252,6 +265,27 @@ def test_eight_damaged_packets_in_a_row_end_the_reading(tmp_path):
     with pytest.raises(DamagedVideo, match=r"a\.mov: 8 damaged packets in a row"):
         list(source)
     assert source.skipped == 8
+
+
+def test_film_cut_off_behind_its_index_is_refused_not_shortened(tmp_path):
+    path = make_video(tmp_path / "a.mp4", frames=60, container_options={"movflags": "+faststart"})
+    source = VideoSource(truncate(path, 0.7))
+    with pytest.raises(DamagedVideo, match=r"is cut off after \d+ of 60 frames"):
+        list(source)
+
+
+def test_last_packet_cut_is_tolerated(tmp_path):
+    path = make_video(tmp_path / "a.mp4", frames=20, container_options={"movflags": "+faststart"})
+    source = VideoSource(truncate(path, 0.999))
+    assert 12 < len(list(source)) < 20
+    assert source.skipped >= 1
+
+
+def test_unknown_codec_is_named_as_the_reason(tmp_path):
+    path = make_video(tmp_path / "a.avi", codec="mpeg4", options={})
+    path.write_bytes(path.read_bytes().replace(b"FMP4", b"ZQZQ"))
+    with pytest.raises(UnreadableVideo, match="its codec is unknown here"):
+        VideoSource(path)
 
 
 def test_frames_of_another_size_are_made_to_fit_the_first(tmp_path):
@@ -270,25 +304,13 @@ def playlist(path: Path) -> None:
     path.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{film.name}\n")
 
 
-def cover_only(path: Path) -> None:
-    with av.open(str(path), "w") as file:
-        stream = file.add_mux_stream("mjpeg", width=8, height=8)
-        stream.disposition = av.stream.Disposition.attached_pic
-        sound = file.add_stream("aac", rate=48_000)
-        file.start_encoding()
-        silence = av.AudioFrame.from_ndarray(np.zeros((2, 1024), np.float32), "fltp", "stereo")
-        silence.sample_rate = 48_000
-        file.mux(sound.encode(silence))
-        file.mux(sound.encode(None))
-
-
 BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing": (lambda path: None, "no such file"),
     "folder": (Path.mkdir, "is a folder; expected a video or picture file"),
     "empty": (Path.touch, "is empty (0 bytes)"),
     "text": (lambda path: path.write_text("a film, honest\n" * 500), "is not a video, or is"),
     "sound": (make_sound, "has no video stream"),
-    "cover": (cover_only, "has no video stream"),
+    "cover": (lambda path: make_sound(path, cover=True), "has no video stream"),
     "truncated": (lambda path: truncate(make_video(path, frames=50), 0.5), "is not a video, or is"),
     "device": (lambda path: path.symlink_to("/dev/null"), "is not a regular file"),
     "loop": (lambda path: path.symlink_to(path), "too many levels of symbolic links"),
@@ -314,6 +336,13 @@ def test_text_is_not_drawn_as_a_film(tmp_path):
     path.write_text("FFmpeg would draw this.\n" * 50)
     with pytest.raises(UnreadableVideo, match="is not a video"):
         VideoSource(path)
+
+
+@pytest.mark.parametrize("name", ["a.nfo", "a.ans"])
+def test_text_art_is_no_film(tmp_path, name):
+    (tmp_path / name).write_text("FFmpeg would draw this.\n" * 50)
+    with pytest.raises(UnreadableVideo, match="but text or a list of files"):
+        VideoSource(tmp_path / name)
 
 
 @pytest.mark.parametrize("name", ["concat:a.mp4", "http:a.mp4", "ä ö?*.mp4", "-i.mp4"])
