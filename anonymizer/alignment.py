@@ -23,7 +23,7 @@ FEATHER: Final = 6.0
 """Width of the feather, pixels at 128."""
 BOX_REACH: Final = 1.1
 """The ellipse in a detector's box, made larger by this, belongs to the core."""
-_MIDDLE: Final = (64.0, 62.0)
+_MIDDLE: Final = (63.5, 61.5)
 _WIDTH, _HEIGHT = 41.0, 52.0
 _POWER: Final = 2.5
 _EDGE: Final = 1.5
@@ -116,7 +116,7 @@ def _oval(landmarks: NDArray[np.float64]) -> _Oval:
     """The template for landmarks in the canonical crop of 128 pixels."""
     eyes, mouth = landmarks[:2].mean(axis=0), landmarks[3:].mean(axis=0)
     turn = float(landmarks[2, 0] - (eyes[0] + mouth[0]) / 2)
-    forward, back = max(_WIDTH, abs(turn) + 24.0), _WIDTH + 0.5 * min(abs(turn), 24.0)
+    forward, back = max(_WIDTH, abs(turn) + 14.0), _WIDTH + 0.5 * min(abs(turn), 24.0)
     left, right = (back, forward) if turn > 0 else (forward, back)
     return _Oval(_MIDDLE, left, right, _HEIGHT)
 
