@@ -14,6 +14,9 @@ from anonymizer.head.tone import tone_gain, with_gain
 
 SMOOTHING: Final = 3.0
 """Standard deviation, in frames, of the smoothing of tone over a chunk."""
+RIM: Final = 16
+"""Hidden pixels this part of the crop's side around a face's mask still belong to that face: what
+is blanked reaches further than what is pasted, by a few pixels of the frame."""
 
 
 def pictures(images: NDArray[np.uint8]) -> Tensor:
@@ -48,10 +51,12 @@ def hidden_cells(clip: Clip, factor: int) -> Tensor:
 def composite(clip: Clip, guides: list[Guide]) -> Tensor:
     """What stands for the new crops (N, 3, S, S) in [-1, 1] before they are painted.
 
-    Context where it can be seen; on this face's area the guide, over grey where the head does not
-    cover it; grey on the areas of other faces and past the frame.
+    Context where it can be seen; on this face's area and its hidden rim the guide, over grey where
+    the head does not cover it; grey on the areas of other faces and past the frame.
     """
-    ours = _new((clip.mask > 0) & clip.hidden, clip)
+    reach = max(1, clip.size // RIM)
+    near = F.max_pool2d(_new(clip.mask > 0, clip).float(), 2 * reach + 1, 1, reach) > 0
+    ours = near & _new(clip.hidden, clip)
     drawn = torch.from_numpy(np.stack([(g.colour * 2 - 1) * g.coverage[..., None] for g in guides]))
     return torch.where(ours, drawn.permute(0, 3, 1, 2).float(), blanked(clip))
 

@@ -70,6 +70,7 @@ def test_composite_shows_guide_on_this_face_and_grey_on_others() -> None:
     result = conditions.composite(clip, [guide(cover=0.5)])[0].numpy()
     assert np.allclose(result[:, 5, 10], 0.25)  # half a guide of 0.5 over grey 0
     assert (result[:, 5, 25] == 0).all()  # on this face, past the head
+    assert np.allclose(result[:, 13, 10], 0.25)  # the rim that is blanked and not pasted
     assert (result[:, 15, 10] == 0).all()  # hidden by another face
     assert np.allclose(result[:, 25, 10], clip.context[0, 25, 10] / 127.5 - 1, atol=1e-6)
 

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel, UNet2DModel
+from numpy.typing import NDArray
 from torch import Tensor
 
 from anonymizer.data import Carry
@@ -158,7 +160,7 @@ class Plan:
         yield
         self.inside = False
 
-    def carry(self, final: Tensor) -> Carry | None:
+    def carry(self, final: NDArray[np.uint8]) -> Carry | None:
         return None
 
 
