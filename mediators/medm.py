@@ -1,0 +1,165 @@
+"""MeDM: frames agree through a repository of pixels (Chu et al., AAAI 2024, arXiv 2308.10079).
+
+Optical flow between neighbouring crops says which pixels show the same surface point; those share
+an id. Estimates of the clean crops are replaced by means over ids, noise starts where the surface
+was, and the last frame of a chunk hands its ids on to the next. Only geometry is taken from the
+original pixels (invariant P1). How strongly means are blended in is the diffusion loop's affair.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from anonymizer.data import Carry, Clip
+from anonymizer.protocols import Mediation, Mediator
+from mediators import _noise
+from mediators._coding import Coded, Encoding, encode, key, resumed
+from mediators._flow import Correspond, Dis, Estimated
+from mediators._repository import Anchor, Repository
+from mediators._seams import MedmCarry, Rule, boundary, handed_on, origins, shares, trust
+
+FLOWS = {"dis": Dis}
+"""Flow estimators by name."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MedmMediation:
+    """The plan of one clip of one chunk; N crops are new."""
+
+    encoding: Encoding
+    """Ids of the boundary frame, if there is one, and of the N new crops."""
+    indices: NDArray[np.int64]
+    """Frame index of every coded frame."""
+    repository: Repository
+    """Of the new crops only: painted pixels of the boundary frame count once, in ``past``."""
+    past: MedmCarry | None
+    share: NDArray[np.float32]
+    """``(N, M)`` of the carried values."""
+    window: int | None
+    """Frames that a mean may span."""
+
+    @property
+    def new(self) -> tuple[Coded, ...]:
+        """The N new crops."""
+        return self.encoding.frames[self.past is not None :]
+
+    def noise(self, shape: tuple[int, ...], seed: int) -> Tensor:
+        """Standard normal noise ``(N, C, h, w)``, moved along trajectories by the cell.
+
+        A trajectory keeps its noise through all chunks. Cells outside the mask do not move.
+        """
+        count, channels, height, width = shape
+        if count != len(self.new):
+            raise ValueError(f"noise must be for {len(self.new)} crops, got {count}")
+        skipped = len(self.indices) - count
+        names = [
+            self._cells(coded, int(self.indices[skipped + at]), height, width)
+            for at, coded in enumerate(self.new)
+        ]
+        return torch.from_numpy(_noise.normals(np.stack(names), channels, seed))
+
+    def _cells(self, coded: Coded, index: int, height: int, width: int) -> NDArray[np.int64]:
+        side = len(coded.ids)
+        factor = side / width, side / height
+        row, column = np.indices((height, width)).astype(np.float64)
+        middles = np.stack([(column + 0.5) * factor[0], (row + 0.5) * factor[1]], -1) - 0.5
+        nearest = np.rint(middles).astype(np.int64).clip(0, side - 1)
+        where, births = origins(coded, self.indices, self.past)
+        x, y = nearest[..., 0], nearest[..., 1]
+        places = (where[y, x] + (middles - nearest)).astype(np.float32)
+        return _noise.cells(places, births[y, x], index, factor)
+
+    def __call__(self, x0: Tensor, sigma: float) -> Tensor:
+        """Means along trajectories of ``(N, 3, S, S)``, near the seam drawn to what was painted."""
+        expected = (len(self.new), 3, self.repository.side, self.repository.side)
+        if x0.shape != expected:
+            raise ValueError(f"crops must be {expected}, got {tuple(x0.shape)}")
+        plan = self.repository.to(x0.device)
+        anchor = self._anchor(sigma, x0.device)
+        return plan.harmonize(x0, window=self.window, anchor=anchor)
+
+    def _anchor(self, sigma: float, device: torch.device) -> Anchor | None:
+        if self.past is None or not self.share.any():
+            return None
+        weights = torch.from_numpy(self.share * np.float32(trust(sigma)))
+        return Anchor(torch.from_numpy(self.past.values).to(device), weights.to(device))
+
+    def attach(self, model: Any) -> AbstractContextManager[None]:  # noqa: ANN401 - any torch module
+        """Do nothing: MeDM works on pixels."""
+        return nullcontext()
+
+    def carry(self, final: NDArray[np.uint8]) -> Carry | None:
+        """The last crop as the boundary frame of the next chunk."""
+        last = self.new[-1]
+        counts = self.repository.counts.numpy().astype(np.float32)
+        if self.past is not None:
+            counts[: len(self.past.weights)] += self.past.weights
+        where = origins(last, self.indices, self.past)
+        return handed_on(last, int(self.indices[-1]), final[-1], counts, where)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Medm:
+    """Finds correspondences and codes them."""
+
+    correspond: Correspond
+    rule: Rule
+    window: int | None
+
+    def prepare(self, clip: Clip, carry: Carry | None) -> Mediation:
+        """Flow and coding of the new crops, after the boundary crop where one was carried."""
+        past = boundary(clip, carry)
+        first = clip.lead - (past is not None)
+        active = clip.mask > 0
+        if past is None:
+            start, count = key(active[first])
+        else:
+            start, count = resumed(past.ids, past.origin), len(past.values)
+        span = range(first + 1, len(clip.indices))
+        matches = [self.correspond(clip, at, at - 1) for at in span]
+        encoding = encode(start, count, matches, [active[at] for at in span])
+        ids = np.stack([coded.ids for coded in encoding.frames[past is not None :]])
+        repository = Repository.of(ids, encoding.count)
+        weights = past.weights if past is not None else np.zeros(0, np.float32)
+        counts = repository.counts.numpy()[: len(weights)]
+        return MedmMediation(
+            encoding=encoding,
+            indices=np.array(clip.indices[first:]),
+            repository=repository,
+            past=past,
+            share=shares(self.rule, len(ids), weights, counts),
+            window=self.window,
+        )
+
+
+def build(
+    *,
+    flow: Literal["dis"] = "dis",
+    rule: Rule = "ramp",
+    window: int | None = None,
+    correspond: Correspond | None = None,
+) -> Mediator:
+    """MeDM for face crops.
+
+    Args:
+        flow: estimator of optical flow.
+        rule: how painted values cross from chunk to chunk.
+        window: number of frames that a mean may span; None for the whole chunk.
+        correspond: replaces flow and its tests.
+
+    Raises:
+        ValueError: for an unknown name, or a window below 1.
+    """
+    for value, legal in ((flow, tuple(FLOWS)), (rule, get_args(Rule))):
+        if value not in legal:
+            raise ValueError(f"{value!r} is not one of {', '.join(legal)}")
+    if window is not None and window < 1:
+        raise ValueError(f"window must be at least 1 frame, got {window}")
+    return Medm(correspond or Estimated(FLOWS[flow]()), rule, window)
