@@ -86,5 +86,5 @@ def _built(
 ) -> _Part:
     try:
         return load(name, options)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise UsageError(f"options of {name}: {error}") from error
