@@ -1,0 +1,1 @@
+"""Short films of people who do not exist, and the programs that draw them."""
