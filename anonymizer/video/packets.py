@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import av
@@ -17,8 +18,8 @@ from anonymizer.video.failures import check_readable
 DAMAGED_IN_A_ROW = 8
 """As many damaged packets without a good one between them end the reading."""
 
-_NOT_FILMS = ("tty", "hls", "dash", "concat", "sdp", "applehttp")
-"""Text drawn as a film, and lists that make FFmpeg open other files."""
+_NOT_FILMS = {"tty", "hls", "dash", "concat", "sdp", "imf", "image2"}
+"""Text drawn as a film, and lists that make FFmpeg open other files or wait for them."""
 
 _log = logging.getLogger(__name__)
 
@@ -30,16 +31,17 @@ def open_input(path: Path) -> InputContainer:
         UnreadableVideo: if it is no regular file, or a list of other files. PyAV's own errors pass.
     """
     check_readable(path)
-    container = av.open(
-        f"file:{path}",
-        mode="r",
-        options={"protocol_whitelist": "file", "fflags": "+genpts"},
-        metadata_errors="replace",
-    )
-    if not set(container.format.name.split(",")).isdisjoint(_NOT_FILMS):
-        container.close()
-        raise UnreadableVideo(path, "is not a video, but text or a list of files")
-    return container
+    options = {"protocol_whitelist": "file", "format_whitelist": _films(), "fflags": "+genpts"}
+    try:
+        return av.open(f"file:{path}", mode="r", options=options, metadata_errors="replace")
+    except av.error.ArgumentError as error:  # a format that is not allowed
+        raise UnreadableVideo(path, "is not a video, but text or a list of files") from error
+
+
+@cache
+def _films() -> str:
+    """All formats that FFmpeg can read but those of _NOT_FILMS, as it wants to be told."""
+    return ",".join(sorted(av.formats_available - _NOT_FILMS))
 
 
 def is_cover(stream: Stream) -> bool:

@@ -1,20 +1,24 @@
+import inspect
 import threading
+import time
 from collections.abc import Generator, Iterable, Iterator
 from itertools import count, islice
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anonymizer.video.prefetch import prefetch
 
 
+@settings(max_examples=40)
 @given(st.lists(st.integers() | st.none()), st.integers(1, 6))
 def test_gives_the_same_items_in_the_same_order(items, depth):
     assert list(prefetch(items, depth)) == items
 
 
+@settings(max_examples=40)
 @given(st.integers(0, 9), st.integers(1, 5))
 def test_error_comes_in_the_place_of_its_item(good, depth):
     def fails():
@@ -50,8 +54,9 @@ def test_pulls_at_most_depth_ahead(depth):
     ahead = prefetch(note(pulled, count()), depth)
     for expected in range(5):
         assert next(ahead) == expected
-    stop(ahead)
+    time.sleep(0.05)  # long enough for a worker that does not stop to be seen
     assert 5 <= len(pulled) <= 5 + depth
+    stop(ahead)
 
 
 def test_early_stop_closes_the_items_and_leaves_no_thread():
@@ -64,10 +69,12 @@ def test_early_stop_closes_the_items_and_leaves_no_thread():
             closed.append(threading.current_thread())
 
     before = threading.active_count()
-    ahead = prefetch(endless(), 4)
+    items = endless()
+    ahead = prefetch(items, 4)
     assert list(islice(ahead, 3)) == [0, 1, 2]
     stop(ahead)
     assert len(closed) == 1
+    assert inspect.getgeneratorstate(items) == inspect.GEN_CLOSED
     assert threading.active_count() == before
 
 

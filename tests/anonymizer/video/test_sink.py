@@ -403,6 +403,13 @@ def test_suffixes_are_understood(tmp_path, name):
     assert len(times(tmp_path / name)) == 10
 
 
+def test_names_of_results_are_never_addresses(tmp_path, monkeypatch):
+    make_video(tmp_path / "a.mp4")
+    monkeypatch.chdir(tmp_path)
+    copy(Path("a.mp4"), Path("tcp:b.mp4"))
+    assert len(times(tmp_path / "tcp:b.mp4")) == 10
+
+
 def test_vp9_can_be_asked_for(tmp_path):
     copy(make_video(tmp_path / "a.mp4"), tmp_path / "b.mkv", codec="libvpx-vp9")
     assert VideoSource(tmp_path / "b.mkv").info.codec == "vp9"

@@ -1,3 +1,4 @@
+import socket
 import threading
 from collections.abc import Callable
 from fractions import Fraction
@@ -346,8 +347,22 @@ def test_text_art_is_no_film(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["concat:a.mp4", "http:a.mp4", "ä ö?*.mp4", "-i.mp4"])
-def test_file_names_are_never_addresses(tmp_path, name):
-    assert len(read(make_video(tmp_path / "a.mp4", frames=2).rename(tmp_path / name))) == 2
+def test_file_names_are_never_addresses(tmp_path, monkeypatch, name):
+    make_video(tmp_path / "a.mp4", frames=2).rename(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    assert len(read(Path(name))) == 2
+
+
+def test_a_playlist_makes_no_connection(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/part.ts"
+        path = tmp_path / "a.m3u8"
+        path.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{address}\n")
+        with pytest.raises(UnreadableVideo, match="but text or a list of files"):
+            VideoSource(path)
+        with pytest.raises(BlockingIOError):
+            server.accept()
 
 
 def test_a_file_that_vanishes_between_readings(tmp_path):
