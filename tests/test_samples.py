@@ -194,6 +194,8 @@ def test_lips_and_voice_follow_the_same_speech() -> None:
     ]
     assert np.corrcoef(jaw, loud)[0, 1] > 0.6
     assert loud[0] == 0
+    fine = [list(speech.mouth(time).values()) for time in np.arange(0.5, 1.0, 0.005)]
+    assert np.abs(np.diff(fine, axis=0)).max() < 0.1
     assert max(silence().mouth(1.0).values()) < 0.1
 
 
