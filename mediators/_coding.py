@@ -99,14 +99,15 @@ def encode(
         matches: of slot i + 1 into slot i.
         active: ``(S, S)`` of slot i + 1: pixels that take part.
     """
-    side = start.ids.shape[0]
-    base = places(side)
-    born = np.full((len(matches) + 1, side * side), NOBODY, np.int32)
-    born[0] = start.ids.ravel()
-    frames = [start]
+    frames, home = [start], cv2.split(places(len(start.ids)))
+    born = np.full((len(matches) + 1, *start.ids.shape), NOBODY, np.int32)
+    born[0] = start.ids
     for slot, (match, part) in enumerate(zip(matches, active, strict=True), 1):
-        coded, fresh = _follow(frames[-1], match, part, base, born)
-        count = _be_born(coded, fresh, born[slot], slot, count)
+        coded, new = _follow(frames[-1], match, part, born, home)
+        ids = np.arange(count, count + len(new), dtype=np.int32)
+        coded.ids.ravel()[new] = born[slot].ravel()[new] = ids
+        coded.trail.reshape(-1, 4)[new, 2] = slot * _APART
+        count += len(new)
         frames.append(coded)
     return Encoding(tuple(frames), count)
 
@@ -115,67 +116,59 @@ def _follow(
     previous: Coded,
     match: Correspondence,
     active: NDArray[np.bool_],
-    base: NDArray[np.float32],
     born: NDArray[np.int32],
-) -> tuple[Coded, NDArray[np.bool_]]:
-    """The next frame with inherited ids, and which of its pixels inherit none, ``(S, S)``."""
-    side = len(base)
-    inside = _within(match.grid, side)
-    grid = match.grid if inside.all() else np.where(inside[..., None], match.grid, base)
-    parents = cv2.remap(previous.ids, grid, None, cv2.INTER_NEAREST)
-    inherits = inside & match.valid & active & (parents >= 0)
-    trail = _read(previous.trail, grid)
-    trail[..., :2] += grid - base
-    ids = np.where(inherits, _looked_up(trail, parents, base, born), NOBODY)
-    fresh = active & ~inherits
-    trail[~inherits] = (0, 0, -_APART, 0)
-    return Coded(ids, trail), fresh
+    home: Sequence[NDArray[np.float32]],
+) -> tuple[Coded, NDArray[np.int64]]:
+    """The next frame, and the indices of its pixels that are new, in raster order.
 
-
-def _within(points: NDArray[np.float32], side: int) -> NDArray[np.bool_]:
-    """Which points ``(S, S, 2)`` round to a pixel; those that are not finite do not."""
-    edge = side - 0.5
-    return np.asarray(cv2.inRange(points, (-0.5, -0.5), (edge, edge)) > 0)
-
-
-def _read(trail: NDArray[np.float32], grid: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The trail at points of its frame: blended inside a surface, else that of the nearest pixel.
-
-    Blending displacements, not positions, makes OpenCV's 1/32 pixel steps harmless: inside a
-    surface the displacement hardly varies.
+    Planes are kept apart: NumPy is many times slower on interleaved ones.
     """
-    options = {"borderMode": cv2.BORDER_REPLICATE}
-    near: NDArray[np.float32] = cv2.remap(trail, grid, None, cv2.INTER_NEAREST, **options)
-    blend = cv2.remap(trail, grid, None, cv2.INTER_LINEAR, **options)
-    same = cv2.inRange(cv2.subtract(blend, near), (-_AGREE,) * 4, (_AGREE,) * 4)
+    dx, dy, mark = _read(previous.trail, match.grid)
+    slots = np.rint(mark * (1 / _APART))
+    inherits = match.valid & active & (slots >= 0)
+    lost = np.flatnonzero(~inherits)
+    slots.ravel()[lost] = -1
+    grid_x, grid_y = cv2.split(match.grid)
+    x, y = grid_x + dx, grid_y + dy
+    ids = _looked_up(x, y, slots, born)
+    ids.ravel()[lost] = NOBODY
+    orphans = np.flatnonzero(inherits & (ids < 0))
+    column, row = np.rint(match.grid.reshape(-1, 2)[orphans]).astype(np.int64).T
+    ids.ravel()[orphans] = previous.ids[row, column]
+    dx, dy = x - home[0], y - home[1]
+    dx.ravel()[lost] = dy.ravel()[lost] = 0
+    trail = cv2.merge([dx, dy, slots * np.float32(_APART), np.zeros_like(dx)])
+    return Coded(ids, trail), lost[active.ravel()[lost]]
+
+
+def _read(
+    trail: NDArray[np.float32], grid: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Displacement and slot mark at points: blended inside a surface, else of the nearest pixel.
+
+    Points that round to no pixel, or are not finite, read as inactive. Blending displacements, not
+    positions, makes OpenCV's steps of 1/32 pixel harmless: inside a surface they hardly vary.
+    """
+    near = cv2.remap(trail, grid, None, cv2.INTER_NEAREST, borderValue=(0, 0, -_APART, 0))
+    blend = cv2.remap(trail, grid, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    same = cv2.inRange(cv2.absdiff(blend, near), (0,) * 4, (_AGREE,) * 4)
     cv2.copyTo(blend, same, near)
-    near[..., 2] = np.rint(near[..., 2] / _APART) * _APART
-    return near
+    dx, dy, mark, _ = cv2.split(near)
+    return dx, dy, mark
 
 
 def _looked_up(
-    trail: NDArray[np.float32],
-    parents: NDArray[np.int32],
-    base: NDArray[np.float32],
+    x: NDArray[np.float32],
+    y: NDArray[np.float32],
+    slots: NDArray[np.float32],
     born: NDArray[np.int32],
 ) -> NDArray[np.int32]:
-    """Ids born at the birth positions; the parents' where there is none."""
-    side = len(base)
-    x, y = (np.rint(base[..., axis] + trail[..., axis]).astype(np.int32) for axis in (0, 1))
-    slot = (trail[..., 2] * (1 / _APART)).astype(np.int32)
-    known = (x >= 0) & (x < side) & (y >= 0) & (y < side) & (slot >= 0)
-    at = np.where(known, (slot * side + y) * side + x, 0)
-    found = np.where(known, born.ravel().take(at), NOBODY)
-    return np.where(found >= 0, found, parents)
-
-
-def _be_born(
-    coded: Coded, fresh: NDArray[np.bool_], born: NDArray[np.int32], slot: int, count: int
-) -> int:
-    """Give new pixels ids in raster order; returns the number of ids after that."""
-    at = np.flatnonzero(fresh)
-    new = np.arange(count, count + len(at), dtype=np.int32)
-    coded.ids.ravel()[at] = new
-    coded.trail.reshape(-1, 4)[at] = (0, 0, slot * _APART, 0)
-    born[at] = new
-    return count + len(at)
+    """Ids born at birth positions, `NOBODY` where none was; wrong where the slot is negative."""
+    ids: NDArray[np.int32] = cv2.remap(born[0], x, y, cv2.INTER_NEAREST, borderValue=NOBODY)
+    later = np.flatnonzero(slots > 0)
+    column, row, slot = (np.rint(plane.ravel()[later]).astype(np.int64) for plane in (x, y, slots))
+    side = len(ids)
+    inside = (column >= 0) & (column < side) & (row >= 0) & (row < side)
+    at = np.where(inside, (slot * side + row) * side + column, 0)
+    ids.ravel()[later] = np.where(inside, born.ravel()[at], NOBODY)
+    return ids

@@ -36,7 +36,7 @@ def cells(
     names = _named(births, row, column)
     first = np.zeros(names.size, np.bool_)
     first[np.unique(names, return_index=True)[1]] = True
-    own_row, own_column = np.indices(names.shape, np.int64)
+    own_row, own_column = np.divmod(np.arange(names.size).reshape(names.shape), names.shape[1])
     own = _named(np.full_like(births, index), own_row, own_column)
     return np.where(first.reshape(names.shape), names, own)
 

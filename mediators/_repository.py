@@ -9,6 +9,7 @@ The 31 bits are shared by value and count; where more than 64 pixels share an id
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -32,53 +33,56 @@ class Anchor:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Repository:
-    """Which pixels of N crops belong together: P active pixels with K ids."""
+class Members:
+    """The P active pixels of one crop."""
 
-    members: Tensor
-    """``(P,)`` indices of the active pixels into (N, S, S), increasing."""
+    places: Tensor
+    """``(P,)`` indices into (S, S), increasing."""
     ids: Tensor
-    """``(P,)`` their ids."""
+    """``(P,)``."""
+    alone: Tensor
+    """Those of the P that share their id with no other pixel of the chunk."""
+
+    def to(self, device: torch.device) -> Members:
+        """The same on a device."""
+        return Members(self.places.to(device), self.ids.to(device), self.alone.to(device))
+
+    def read(self, plane: Tensor) -> Tensor:
+        """Their values ``(P,)`` in a plane ``(S, S)``, as float32."""
+        flat = plane.reshape(-1)
+        whole = len(self.places) == len(flat)
+        return (flat if whole else flat.index_select(0, self.places)).float()
+
+    def write(self, plane: Tensor, values: Tensor) -> None:
+        """Put values ``(P,)`` into a contiguous plane ``(S, S)``."""
+        plane.view(-1).index_copy_(0, self.places, values.to(plane.dtype))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Repository:
+    """Which pixels of N crops belong together: the plan of a chunk."""
+
+    frames: tuple[Members, ...]
     counts: Tensor
     """``(K,)`` pixels of every id; 0 for ids that only the boundary frame shows."""
-    alone: Tensor
-    """Members that share their id with no other, increasing."""
-    bounds: tuple[int, ...]
-    """Members of frame n are those from ``bounds[n]`` to ``bounds[n + 1]``."""
     largest: int
     """Of the counts."""
-    side: int
-    """S."""
 
     @classmethod
     def of(cls, ids: NDArray[np.int32], count: int) -> Self:
         """The plan for ids ``(N, S, S)`` below ``count``, negative where inactive."""
-        flat = ids.ravel()
-        members = np.flatnonzero(flat >= 0)
-        own = flat[members].astype(np.int64)
-        counts = np.bincount(own, minlength=count)
-        ends = np.searchsorted(members, np.arange(len(ids) + 1) * ids[0].size)
+        rows = ids.reshape(len(ids), -1)
+        counts = np.bincount(ids[ids >= 0], minlength=count)
         return cls(
-            members=torch.from_numpy(members),
-            ids=torch.from_numpy(own),
+            frames=tuple(_members(row, counts) for row in rows),
             counts=torch.from_numpy(counts),
-            alone=torch.from_numpy(np.flatnonzero(counts[own] == 1)),
-            bounds=tuple(ends.tolist()),
-            largest=int(counts.max(initial=0)),
-            side=ids.shape[-1],
+            largest=int(counts.max(initial=1)),
         )
 
     def to(self, device: torch.device) -> Repository:
         """The same plan on a device."""
-        return Repository(
-            members=self.members.to(device),
-            ids=self.ids.to(device),
-            counts=self.counts.to(device),
-            alone=self.alone.to(device),
-            bounds=self.bounds,
-            largest=self.largest,
-            side=self.side,
-        )
+        frames = tuple(frame.to(device) for frame in self.frames)
+        return Repository(frames, self.counts.to(device), self.largest)
 
     def harmonize(
         self, x0: Tensor, *, window: int | None = None, anchor: Anchor | None = None
@@ -97,71 +101,91 @@ class Repository:
         Raises:
             FloatingPointError: if an active pixel is not finite.
         """
-        result = x0.clone()
+        result = x0.clone(memory_format=torch.contiguous_format)
         for channel in range(x0.shape[1]):
-            plane = x0[:, channel].reshape(-1)
-            whole = len(self.members) == len(plane)
-            own = (plane if whole else plane.index_select(0, self.members)).float()
-            values = self._means(own) if window is None else self._windowed(own, window)
-            if anchor is not None:
-                self._draw(values, anchor, channel)
-            values = values.to(x0.dtype)
-            changed = values if whole else plane.index_copy(0, self.members, values)
-            result[:, channel] = changed.view(-1, self.side, self.side)
+            own = [part.read(x0[n, channel]) for n, part in enumerate(self.frames)]
+            means = self._overall(own) if window is None else self._sliding(own, window)
+            for n, values in enumerate(means):
+                if anchor is not None:
+                    _draw(values, self.frames[n].ids, anchor, n, channel)
+                self.frames[n].write(result[n, channel], values)
         return result
 
-    def _means(self, own: Tensor) -> Tensor:
-        fixed, scale = self._fixed(own)
-        sums = fixed.new_zeros(len(self.counts)).scatter_add_(0, self.ids, fixed)
-        values = _mean(sums, self.counts, scale).index_select(0, self.ids)
-        values[self.alone] = own[self.alone]
-        return values
+    def _overall(self, own: list[Tensor]) -> Iterator[Tensor]:
+        """New values of each frame's members: means over all frames."""
+        fixed = _Fixed.of(own, self.largest)
+        sums = fixed.zeros(self.counts)
+        for part, values in zip(self.frames, own, strict=True):
+            sums.scatter_add_(0, part.ids, fixed.of_floats(values))
+        mean = fixed.mean(sums, self.counts)
+        for part, values in zip(self.frames, own, strict=True):
+            new = mean.index_select(0, part.ids)
+            new[part.alone] = values[part.alone]
+            yield new
 
-    def _windowed(self, own: Tensor, window: int) -> Tensor:
-        """Means over the frames at most about half a window away; sums slide exactly."""
-        fixed, scale = self._fixed(own)
-        sums, counts = fixed.new_zeros(len(self.counts)), torch.zeros_like(self.counts)
-        ones, values = torch.ones_like(self.ids), own.clone()
-        frames, entered = len(self.bounds) - 1, 0
-        for n in range(frames):
-            stop = min(frames, n - window // 2 + window)
-            for at, sign in ((entered, 1), (n - window // 2 - 1, -1)):
-                for frame in range(at, stop) if sign > 0 else (at,) * (at >= 0):
-                    part = self._frame(frame)
-                    sums.scatter_add_(0, self.ids[part], sign * fixed[part])
-                    counts.scatter_add_(0, self.ids[part], sign * ones[part])
-            entered, part = stop, self._frame(n)
-            mean = _mean(sums, counts, scale).index_select(0, self.ids[part])
-            lonely = counts.index_select(0, self.ids[part]) == 1
-            values[part] = torch.where(lonely, own[part], mean)
-        return values
+    def _sliding(self, own: list[Tensor], window: int) -> Iterator[Tensor]:
+        """The same over the frames of a window around each; sums slide exactly."""
+        fixed = _Fixed.of(own, self.largest)
+        sums, counts = fixed.zeros(self.counts), torch.zeros_like(self.counts)
 
-    def _frame(self, n: int) -> slice:
-        return slice(self.bounds[n], self.bounds[n + 1])
+        def slide(n: int, sign: int) -> None:
+            ids = self.frames[n].ids
+            sums.scatter_add_(0, ids, sign * fixed.of_floats(own[n]))
+            counts.scatter_add_(0, ids, torch.full_like(ids, sign))
 
-    def _fixed(self, own: Tensor) -> tuple[Tensor, float]:
-        """Values times a power of two as integers whose sums cannot overflow, and that power."""
-        peak = float(own.abs().max()) if len(own) else 0.0
+        entered = 0
+        for n, part in enumerate(self.frames):
+            first = n - window // 2
+            if first > 0:
+                slide(first - 1, -1)
+            for entering in range(entered, min(first + window, len(own))):
+                slide(entering, 1)
+                entered = entering + 1
+            mean = fixed.mean(sums, counts).index_select(0, part.ids)
+            yield torch.where(counts.index_select(0, part.ids) == 1, own[n], mean)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fixed:
+    """Integers that stand for floats."""
+
+    scale: float
+    """A power of two."""
+    dtype: torch.dtype
+
+    @classmethod
+    def of(cls, own: list[Tensor], largest: int) -> Self:
+        """The finest scale at which ``largest`` of the values can be added without overflow."""
+        filled = [torch.stack(torch.aminmax(values)) for values in own if len(values)]
+        peak = float(torch.stack(filled).abs().max()) if filled else 0.0
         if not math.isfinite(peak):
             raise FloatingPointError("an estimate to harmonize is not finite; it was not used")
-        bits = math.frexp(peak * max(self.largest, 1))[1]
-        if self.largest > _MANY:
-            scale = math.ldexp(1, min(62 - bits, 200))
-            return (own.double() * scale).round_().long(), scale
-        scale = math.ldexp(1, min(30 - bits, 100))
-        return (own * scale).round_().int(), scale
+        bits = math.frexp(peak * largest)[1]
+        if largest > _MANY:
+            return cls(math.ldexp(1, min(62 - bits, 200)), torch.int64)
+        return cls(math.ldexp(1, min(30 - bits, 100)), torch.int32)
 
-    def _draw(self, values: Tensor, anchor: Anchor, channel: int) -> None:
-        """Move the values of anchored ids towards their anchors, in place."""
-        for n in range(len(self.bounds) - 1):
-            part = self._frame(n)
-            ids = self.ids[part]
-            at = torch.nonzero(ids < len(anchor.values)).squeeze(1)
-            known = ids[at]
-            old, goal = values[part][at], anchor.values[known, channel]
-            values[part][at] = old + anchor.weights[n, known] * (goal - old)
+    def zeros(self, like: Tensor) -> Tensor:
+        return torch.zeros_like(like, dtype=self.dtype)
+
+    def of_floats(self, values: Tensor) -> Tensor:
+        wide = values.double() if self.dtype == torch.int64 else values
+        return (wide * self.scale).round_().to(self.dtype)
+
+    def mean(self, sums: Tensor, counts: Tensor) -> Tensor:
+        """Sums over counts in double precision, rounded once to float32."""
+        return (sums.double() / counts.clamp(min=1)).div_(self.scale).float()
 
 
-def _mean(sums: Tensor, counts: Tensor, scale: float) -> Tensor:
-    """Sums over counts in double precision, rounded once to float32."""
-    return (sums.double() / counts.clamp(min=1) / scale).float()
+def _members(row: NDArray[np.int32], counts: NDArray[np.int64]) -> Members:
+    places = np.flatnonzero(row >= 0)
+    ids = row[places].astype(np.int64)
+    alone = np.flatnonzero(counts[ids] == 1)
+    return Members(torch.from_numpy(places), torch.from_numpy(ids), torch.from_numpy(alone))
+
+
+def _draw(values: Tensor, ids: Tensor, anchor: Anchor, n: int, channel: int) -> None:
+    """Move the values of anchored ids towards their anchors, in place."""
+    at = torch.nonzero(ids < len(anchor.values)).squeeze(1)
+    known = ids[at]
+    values[at] = values[at].lerp(anchor.values[known, channel], anchor.weights[n, known])

@@ -78,7 +78,8 @@ class MedmMediation:
 
     def __call__(self, x0: Tensor, sigma: float) -> Tensor:
         """Means along trajectories of ``(N, 3, S, S)``, near the seam drawn to what was painted."""
-        expected = (len(self.new), 3, self.repository.side, self.repository.side)
+        side = len(self.new[0].ids)
+        expected = (len(self.new), 3, side, side)
         if x0.shape != expected:
             raise ValueError(f"crops must be {expected}, got {tuple(x0.shape)}")
         plan = self.repository.to(x0.device)
