@@ -33,7 +33,7 @@ EXTENSION: Final = 3
 """Frames added before the first and after the last sighting."""
 CONVINCING: Final = 0.5
 """A face seen once is extended only from this score on; it is covered in any case."""
-_ROUNDS: Final = ((1, 0.35, 2.5), (1, 0.8, 1.0), (4, 0.8, 1.0), (15, 1.0, 1.0), (None, 1.2, 1.0))
+_ROUNDS: Final = ((1, 0.8, 1.5), (1, 0.8, 1.0), (4, 0.8, 1.0), (15, 1.0, 1.0), (None, 1.2, 1.0))
 """(longest step in frames, or None for the gap, largest cost, how much worse a rival must be)."""
 
 

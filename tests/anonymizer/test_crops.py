@@ -194,14 +194,29 @@ def test_a_face_outside_the_frame_is_cut_as_hidden():
     assert (clip.context == crops.GREY).all()
 
 
-def test_the_crop_shows_the_frame_where_its_matrix_says():
+@pytest.mark.parametrize(("place_name", "size"), [("rotated", 64), ("large", 32), ("tiny", 64)])
+def test_the_crop_shows_the_frame_where_its_matrix_says(place_name, size):
     y, x = np.mgrid[: WIDE[0], : WIDE[1]]
     image = np.stack([x, y, x * 0], axis=-1).astype(np.uint8)
-    clip = cut(image, PLACES["rotated"])
-    v, u = np.nonzero((~clip.hidden[0])[1:-1, 1:-1])
-    points = geometry.apply(clip.frame_from_crop[0], np.stack([u, v], axis=1) + 1)
-    shown = clip.context[0][v + 1, u + 1, :2].astype(float)
+    clip = cut(image, PLACES[place_name], size=size)
+    v, u = np.nonzero(~clip.hidden[0])
+    points = geometry.apply(clip.frame_from_crop[0], np.stack([u, v], axis=1))
+    shown = clip.context[0][v, u, :2].astype(float)
+    assert len(shown) > 50
     assert np.abs(shown - points).max() <= 1.01
+
+
+@pytest.mark.parametrize("place_name", ["rotated", "large", "tiny"])
+def test_the_frame_shows_the_crop_where_its_matrix_says(place_name):
+    image = np.zeros((*WIDE, 3), np.uint8)
+    clip = cut(image, PLACES[place_name])
+    v, u = np.mgrid[:64, :64]
+    painted = np.stack([3 * u + 10, 3 * v + 10, 0 * u], axis=-1).astype(np.uint8)
+    pasted = crops.paste(image, painted, clip.mask[0], clip.frame_from_crop[0])
+    y, x = np.nonzero(frame_core(clip.mask[0], clip.frame_from_crop[0]))
+    points = geometry.apply(geometry.inverse(clip.frame_from_crop[0]), np.stack([x, y], axis=1))
+    assert len(x) > 10
+    assert np.abs(pasted[y, x, :2] - (3 * points + 10)).max() <= 2
 
 
 def test_large_faces_are_averaged_not_picked():

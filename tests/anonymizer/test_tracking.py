@@ -170,6 +170,14 @@ def test_faces_that_cross_keep_going(hidden):
         assert steps == pytest.approx(direction, abs=1.0)
 
 
+def test_faces_that_cross_fast_keep_going_although_the_other_is_nearer():
+    """In the frame of the crossing each face lands closer to where the other one was."""
+    tracks = link([[at(40.0 + 24 * t, 100), at(352.0 - 24 * t, 118)] for t in range(14)])
+    assert [len(track.faces) for track in tracks] == [14, 14]
+    for track, direction in zip(tracks, (24, -24), strict=True):
+        assert np.diff([middle(found)[0] for found in track.faces]) == pytest.approx(direction)
+
+
 def test_faces_side_by_side_stay_apart():
     observations = [[at(80.0 + t, 90), at(125.0 + t, 92), at(80.0 + t, 140)] for t in range(20)]
     tracks = link(observations)
