@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderTiny
 
 from anonymizer.head.model import HeadModel
 from anonymizer.training import checkpoint, head
@@ -25,7 +25,7 @@ from anonymizer.training.latents import join_latents, latent_missing, load_laten
 from anonymizer.training.recipe import Recipe, read_recipe
 from anonymizer.training.render import open_studio
 from anonymizer.training.unet import begin_unet, measure, train_unet
-from anonymizer.training.vae import begin_vae, set_scale, train_vae
+from anonymizer.training.vae import begin_vae, train_vae
 
 _EVERY = 200
 
@@ -89,13 +89,10 @@ def _vae(recipe: Recipe, args: argparse.Namespace) -> None:
         checkpoint.save(run, place)
 
 
-def trained_vae(recipe: Recipe, out: Path) -> AutoencoderKL:
-    """The autoencoder of a run with its latent scale measured on held-out pictures."""
-    run = checkpoint.resume(begin_vae(recipe.vae), out / "vae.pt")
-    model = run.average
-    assert isinstance(model, AutoencoderKL)
-    pictures = read_arrays(min((out / "data").glob("shard_*.npz")))["image"]
-    set_scale(model, torch.from_numpy(pictures).permute(0, 3, 1, 2) / 127.5 - 1)
+def trained_vae(recipe: Recipe, out: Path) -> AutoencoderTiny:
+    """The autoencoder of a run."""
+    model = checkpoint.resume(begin_vae(recipe.vae), out / "vae.pt").average
+    assert isinstance(model, AutoencoderTiny)
     return model
 
 

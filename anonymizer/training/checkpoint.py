@@ -61,9 +61,9 @@ def generator(seed: int, step: int) -> torch.Generator:
     return torch.Generator().manual_seed(int(mixed[0]) << 31 ^ int(mixed[1]))
 
 
-def cosine_rate(rate: float, step: int, steps: int, warm_up: int = 100) -> float:
-    """Learning rate: linear rise, then half a cosine down to one per cent."""
-    rise = min(1.0, (step + 1) / warm_up)
+def cosine_rate(rate: float, step: int, steps: int) -> float:
+    """Learning rate: a rise over 100 steps or a tenth of all, half a cosine to one per cent."""
+    rise = min(1.0, (step + 1) / min(100, 1 + steps // 10))
     return rate * rise * (0.01 + 0.99 * 0.5 * (1 + float(np.cos(np.pi * min(1.0, step / steps)))))
 
 

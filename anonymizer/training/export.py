@@ -4,15 +4,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
-from diffusers import AutoencoderKL, ModelMixin, UNet2DModel
+from diffusers import AutoencoderTiny, ModelMixin, UNet2DModel
 
 from anonymizer.training.render import SIZE
 from anonymizer.training.unet import build_scheduler
 
 
 def export(
-    vae: AutoencoderKL, unet: UNet2DModel, folder: Path, *, strength: float, steps: int,
+    vae: AutoencoderTiny, unet: UNet2DModel, folder: Path, *, strength: float, steps: int,
     facts: dict[str, Any],
 ) -> None:  # fmt: skip
     """Write `vae/`, `unet/`, `scheduler/` and `model.json` into `folder`.
@@ -38,4 +37,4 @@ def export(
 def _write(model: ModelMixin, folder: Path) -> None:
     copy = type(model).from_config(model.config)
     copy.load_state_dict(model.state_dict())
-    copy.to(torch.float16).save_pretrained(folder, safe_serialization=True)
+    copy.half().save_pretrained(folder, safe_serialization=True)

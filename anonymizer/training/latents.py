@@ -11,7 +11,7 @@ from typing import Final
 import cv2
 import numpy as np
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderTiny
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -75,7 +75,7 @@ def make_pair(
     return Pair(image, compose(image, area, guide), area, structure, landmarks)
 
 
-def latent_arrays(model: AutoencoderKL, pairs: list[Pair]) -> Shard:
+def latent_arrays(model: AutoencoderTiny, pairs: list[Pair]) -> Shard:
     """What the denoiser trains on, float16: `clean`, `condition`, `weight`."""
     truth = torch.from_numpy(np.stack([p.image for p in pairs])).permute(0, 3, 1, 2) / 127.5 - 1
     given = torch.from_numpy(np.stack([p.composite for p in pairs])).permute(0, 3, 1, 2)
@@ -116,7 +116,9 @@ def _pool(values: NDArray[np.generic]) -> NDArray[np.float32]:
     return np.asarray(pooled, np.float32)
 
 
-def latent_missing(model: AutoencoderKL, data: Path, guides: Path, folder: Path) -> Iterator[Path]:
+def latent_missing(
+    model: AutoencoderTiny, data: Path, guides: Path, folder: Path
+) -> Iterator[Path]:
     """Encode the shards that have guides and lack latents, yielding each when on disk."""
     folder.mkdir(parents=True, exist_ok=True)
     for source in sorted(guides.glob("shard_*.npz")):

@@ -22,14 +22,20 @@ class DataRecipe:
 class VaeRecipe:
     """The autoencoder and its training."""
 
-    channels: tuple[int, ...] = (32, 64, 96)
+    width: int = 48
+    encoder_blocks: tuple[int, ...] = (1, 2, 4)
+    """Residual blocks at each level, fine to coarse."""
+    decoder_blocks: tuple[int, ...] = (4, 3, 1)
+    """Residual blocks at each level, coarse to fine."""
     latent_channels: int = 8
-    steps: int = 3000
+    steps: int = 2600
     batch: int = 16
     patch: int = 64
     rate: float = 1.5e-3
-    kl: float = 2e-4
-    """Weight of the Kullback-Leibler term."""
+    noise: float = 0.1
+    """Noise on the latents, so that the decoder forgives the denoiser's errors."""
+    unit: float = 0.1
+    """Weight of the distance of the latents to zero mean and unit spread."""
     grey: float = 0.13
     """Share of patches with a flat grey shape, as the masked context has."""
     seed: int = 11

@@ -66,18 +66,37 @@ def loss_weight(weight: Tensor) -> Tensor:
 
 def v_error(
     model: UNet2DModel, clean: Tensor, condition: Tensor, weight: Tensor, timesteps: Tensor,
-    noise: Tensor,
+    noise: Tensor, *, start: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
-    """Weighted mean squared error of the predicted v."""
+    """Weighted mean squared error of the predicted v.
+
+    The noisy input is made from `start` instead of the clean latent where that is given, as when
+    painting begins at the noised composite; what is asked for still leads to the clean latent:
+    `clean = signal * noisy - spread * v`.
+    """
     signal, spread = signal_and_noise(timesteps)
-    noisy = signal * clean + spread * noise
+    noisy = signal * (clean if start is None else start) + spread * noise
     given = torch.cat([noisy, condition], 1).contiguous(memory_format=torch.channels_last)
     with torch.autocast("cpu", torch.bfloat16):
         predicted = model(given, timesteps).sample
-    square = (predicted.float() - (signal * noise - spread * clean)).square().mean(1, keepdim=True)
+    wanted = (signal * noisy - clean) / spread
+    square = (predicted.float() - wanted).square().mean(1, keepdim=True)
     factor = loss_weight(weight)
     error: Tensor = (square * factor).sum() / factor.sum()
     return error
+
+
+def beginnings(
+    clean: Tensor, composite: Tensor, timesteps: Tensor, random: torch.Generator
+) -> Tensor:
+    """Clean latents, at high noise three in ten mixed with the composite by a random share.
+
+    Below timestep 400 the composite would be asked to vanish within too little noise.
+    """
+    count = len(clean)
+    share = torch.rand(count, generator=random)
+    mixed = (torch.rand(count, generator=random) < 0.3) & (timesteps >= 400)
+    return torch.lerp(clean, composite, (share * mixed).view(-1, 1, 1, 1))
 
 
 def draw_timesteps(count: int, strength: float, random: torch.Generator) -> Tensor:
@@ -100,7 +119,9 @@ def train_unet(
         timesteps = draw_timesteps(recipe.batch, recipe.strength, random)
         noise = torch.randn(clean.shape, generator=random)
         condition = data["condition"][chosen].float()
-        loss = v_error(run.model, clean, condition, data["weight"][chosen], timesteps, noise)
+        weight = data["weight"][chosen]
+        start = beginnings(clean, condition[:, 1:9], timesteps, random)
+        loss = v_error(run.model, clean, condition, weight, timesteps, noise, start=start)
         update(run, loss, cosine_rate(recipe.rate, run.step, recipe.steps), recipe.ema)
         report(run.step, float(loss.detach()))
 

@@ -1,15 +1,17 @@
-"""The autoencoder: diffusers' `AutoencoderKL` on pixel-unshuffled pictures, factor eight.
+"""The autoencoder: diffusers' `AutoencoderTiny` on pixel-unshuffled pictures, factor eight.
 
 The network sees 2x2 pixels as 12 channels in the order of `torch.nn.functional.pixel_unshuffle`;
-values are in [-1, 1]. Its config carries the mean and spread of the latents, with which they are
-brought to unit scale.
+values are in [-1, 1]. It has no normalisation layers: `AutoencoderKL` of the same size never
+learnt the second hue within our budget (its normalisation ties a picture's colours to its
+contrast), and without them a change stays where it is made, which temporal mediation needs.
+Latents have unit scale because the loss asks for it.
 """
 
 from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderTiny
 from torch import Tensor
 
 from anonymizer.training.checkpoint import Run, begin, cosine_rate, generator, update
@@ -18,21 +20,17 @@ from anonymizer.training.recipe import VaeRecipe
 UNSHUFFLE = 2
 
 
-def build_vae(recipe: VaeRecipe) -> AutoencoderKL:
-    """An untrained autoencoder of factor 4, thus 8 with the unshuffling."""
-    levels = len(recipe.channels)
-    model: AutoencoderKL = AutoencoderKL(
+def build_vae(recipe: VaeRecipe) -> AutoencoderTiny:
+    """An untrained autoencoder of factor 4 at three levels, thus 8 with the unshuffling."""
+    levels = len(recipe.encoder_blocks)
+    model: AutoencoderTiny = AutoencoderTiny(
         in_channels=3 * UNSHUFFLE**2,
         out_channels=3 * UNSHUFFLE**2,
         latent_channels=recipe.latent_channels,
-        block_out_channels=recipe.channels,
-        layers_per_block=1,
-        norm_num_groups=8,
-        down_block_types=("DownEncoderBlock2D",) * levels,
-        up_block_types=("UpDecoderBlock2D",) * levels,
-        mid_block_add_attention=False,
-        sample_size=64,
-        scaling_factor=1.0,
+        encoder_block_out_channels=(recipe.width,) * levels,
+        decoder_block_out_channels=(recipe.width,) * levels,
+        num_encoder_blocks=recipe.encoder_blocks,
+        num_decoder_blocks=recipe.decoder_blocks,
     )
     return model.to(memory_format=torch.channels_last)
 
@@ -86,10 +84,7 @@ def _grey_shapes(batch: Tensor, share: float, random: torch.Generator) -> Tensor
 
 
 def pyramid_loss(difference: Tensor) -> Tensor:
-    """L1 of the difference, of its colour, and of its Laplacian pyramid, the finest band twice.
-
-    Without the colour term hues were lost first: grey explains most of an L1 error.
-    """
+    """L1 of the difference, of its colour, and of its Laplacian pyramid, the finest band twice."""
     colour = difference - difference.mean(1, keepdim=True)
     total = difference.abs().mean() + 2 * colour.abs().mean()
     rest = difference
@@ -101,20 +96,18 @@ def pyramid_loss(difference: Tensor) -> Tensor:
     return total
 
 
-def vae_loss(model: AutoencoderKL, batch: Tensor, kl: float, random: torch.Generator) -> Tensor:
-    """Reconstruction and latent prior of a batch (B, 3, P, P)."""
+def vae_loss(
+    model: AutoencoderTiny, batch: Tensor, recipe: VaeRecipe, random: torch.Generator
+) -> Tensor:
+    """Reconstruction of a batch (B, 3, P, P) through noisy latents, and the latents' scale."""
     folded = F.pixel_unshuffle(batch, UNSHUFFLE).contiguous(memory_format=torch.channels_last)
     with torch.autocast("cpu", torch.bfloat16):
-        moments = model.encoder(folded)
-        moments = model.quant_conv(moments)
-    mean, spread = moments.float().chunk(2, 1)
-    spread = spread.clamp(-12, 4)
-    noise = torch.randn(mean.shape, generator=random)
-    with torch.autocast("cpu", torch.bfloat16):
-        decoded = model.decoder(model.post_quant_conv(mean + noise * (0.5 * spread).exp()))
-    prior = 0.5 * (mean.square() + spread.exp() - 1 - spread).mean()
+        latents = model.encode(folded).latents.float()
+        noise = recipe.noise * torch.randn(latents.shape, generator=random)
+        decoded = model.decode(latents + noise).sample
+    scale = latents.mean((0, 2, 3)).square().mean() + (latents.std((0, 2, 3)) - 1).square().mean()
     rebuilt = F.pixel_shuffle(decoded.float(), UNSHUFFLE)
-    loss: Tensor = pyramid_loss(rebuilt - batch) + kl * prior
+    loss: Tensor = pyramid_loss(rebuilt - batch) + recipe.unit * scale
     return loss
 
 
@@ -127,39 +120,20 @@ def train_vae(
     while run.step < until:
         random = generator(recipe.seed, run.step)
         batch = patches(images, landmarks, recipe, random)
-        loss = vae_loss(run.model, batch, recipe.kl, random)
+        loss = vae_loss(run.model, batch, recipe, random)
         update(run, loss, cosine_rate(recipe.rate, run.step, recipe.steps), 0.99)
         report(run.step, float(loss.detach()))
 
 
 @torch.no_grad()
-def encode(model: AutoencoderKL, images: Tensor) -> Tensor:
-    """Unit-scale latent means (N, C, S/8, S/8) of pictures (N, 3, S, S) in [-1, 1]."""
+def encode(model: AutoencoderTiny, images: Tensor) -> Tensor:
+    """Latents (N, C, S/8, S/8) of pictures (N, 3, S, S) in [-1, 1]."""
     folded = F.pixel_unshuffle(images, UNSHUFFLE).contiguous(memory_format=torch.channels_last)
-    mean: Tensor = model.encode(folded).latent_dist.mean.float()
-    return (mean - _offset(model)) / _spread(model)
+    latents: Tensor = model.encode(folded).latents.float()
+    return latents
 
 
 @torch.no_grad()
-def decode(model: AutoencoderKL, latents: Tensor) -> Tensor:
-    """Pictures (N, 3, S, S) in [-1, 1] of unit-scale latents."""
-    folded = model.decode(latents * _spread(model) + _offset(model)).sample
-    return F.pixel_shuffle(folded.float(), UNSHUFFLE).clamp(-1, 1)
-
-
-def _offset(model: AutoencoderKL) -> Tensor:
-    return torch.tensor(model.config.latents_mean or [0.0]).view(1, -1, 1, 1)
-
-
-def _spread(model: AutoencoderKL) -> Tensor:
-    return torch.tensor(model.config.latents_std or [1.0]).view(1, -1, 1, 1)
-
-
-def set_scale(model: AutoencoderKL, images: Tensor) -> None:
-    """Measure the latents' mean and spread on pictures and keep them in the config."""
-    model.register_to_config(latents_mean=None, latents_std=None)
-    latents = encode(model, images)
-    model.register_to_config(
-        latents_mean=[round(float(v), 5) for v in latents.mean((0, 2, 3))],
-        latents_std=[round(float(v), 5) for v in latents.std((0, 2, 3))],
-    )
+def decode(model: AutoencoderTiny, latents: Tensor) -> Tensor:
+    """Pictures (N, 3, S, S) in [-1, 1] of latents."""
+    return F.pixel_shuffle(model.decode(latents).sample.float(), UNSHUFFLE).clamp(-1, 1)
