@@ -14,8 +14,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer import geometry
-from anonymizer.data import Box, Face
+from anonymizer import geometry, smoothing
+from anonymizer.data import Box, Face, Track
 from anonymizer.geometry import Matrix
 from anonymizer.head import canonical
 
@@ -68,16 +68,47 @@ def place(face: Face, size: int) -> Placement:
     Raises:
         ValueError: if the face has no landmarks, or degenerate ones; tracks fill them in.
     """
+    return _widened(face, size, _need(face, size))
+
+
+def place_in(track: Track, index: int, size: int) -> Placement:
+    """Align the face of a track in frame ``index``, in a view that widens smoothly over time.
+
+    Raises:
+        ValueError: if the track has no face there.
+    """
+    face = track.at(index)
+    if face is None:
+        raise ValueError(f"track {track.id} has no face in frame {index}")
+    reach = 2 * smoothing.SPAN
+    nearby = np.arange(index - reach, index + reach + 1).clip(track.start, track.stop - 1)
+    needs = {at: _need(track.faces[at - track.start], size) for at in set(nearby.tolist())}
+    smooth = smoothing.above(np.array([[needs[at]] for at in nearby.tolist()]))
+    return _widened(face, size, float(smooth[reach, 0]))
+
+
+def _widened(face: Face, size: int, need: float) -> Placement:
+    """Align a face in a view wider by ``need``."""
+    aligned, points = _aligned(face, size)
+    middle = (size - 1) / 2
+    inner = geometry.similarity(scale=1 / need, shift=(middle * (1 - 1 / need),) * 2)
+    return Placement(inner @ aligned, geometry.apply(inner, points))
+
+
+def _need(face: Face, size: int) -> float:
+    """By how much the canonical view must be widened to hold the protected area; at least 1."""
+    aligned, points = _aligned(face, size)
+    low, high = _extent(points, size, face.box, aligned)
+    middle = (size - 1) / 2
+    return max(1.0, float(max((middle - low).max(), (high - middle).max())) / (middle - _EDGE))
+
+
+def _aligned(face: Face, size: int) -> tuple[Matrix, NDArray[np.float64]]:
+    """The canonical ``crop_from_frame`` and the landmarks in that crop."""
     if face.landmarks is None:
         raise ValueError("a face without landmarks cannot be aligned; link it into a track first")
     aligned = canonical.crop_from_frame(face.landmarks, size)
-    points = geometry.apply(aligned, face.landmarks)
-    low, high = _extent(points, size, face.box, aligned)
-    middle = (size - 1) / 2
-    needed = float(max((middle - low).max(), (high - middle).max()))
-    shrink = min(1.0, (middle - _EDGE) / needed)
-    inner = geometry.similarity(scale=shrink, shift=(middle * (1 - shrink),) * 2)
-    return Placement(inner @ aligned, geometry.apply(inner, points))
+    return aligned, geometry.apply(aligned, face.landmarks)
 
 
 def protected_mask(

@@ -8,7 +8,7 @@ first, so that no interpolation can carry anything out of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final, TypeVar
 
 import cv2
@@ -16,11 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer import geometry
-from anonymizer.alignment import place, protected_mask
-from anonymizer.data import Clip, Face, Frame, Track
+from anonymizer.alignment import place, place_in, protected_mask
+from anonymizer.data import Clip, Frame, Track
 from anonymizer.geometry import Matrix
 
-__all__ = ["GREY", "cut_clip", "match_colour", "paste", "place", "protected_mask", "ring"]
+__all__ = [
+    "GREY",
+    "cut_clip",
+    "match_colour",
+    "paste",
+    "place",
+    "place_in",
+    "protected_mask",
+    "ring",
+]
 
 _Number = TypeVar("_Number", np.uint8, np.float32)
 
@@ -62,18 +71,17 @@ def _cut(
     frame: Frame, track: Track, everyone: Sequence[Track], size: int
 ) -> tuple[NDArray[np.generic], ...]:
     """(pixels, context, hidden, mask, frame_from_crop, landmarks) of one face in one frame."""
-    face = track.at(frame.index)
-    if face is None:
-        raise ValueError(f"track {track.id} has no face in frame {frame.index}")
-    placement = place(face, size)
+    placement = place_in(track, frame.index, size)
     frame_from_crop = placement.frame_from_crop
-    mask = protected_mask(placement.landmarks, size, box=face.box, frame_from_crop=frame_from_crop)
+    box = track.faces[frame.index - track.start].box
+    mask = protected_mask(placement.landmarks, size, box=box, frame_from_crop=frame_from_crop)
     step = max(1, int(geometry.scale_of(frame_from_crop)))
     area = _around(frame_from_crop, size, step)
     canvas, outside = _canvas(frame.image, area)
     blank = _support(mask, placement.crop_from_frame, area)
-    for other in _others(everyone, track, frame.index):
-        blank |= _protected(other, size, area)
+    for other in everyone:
+        if other.id != track.id:
+            blank |= _protected(other, frame.index, size, area)
     blank = cv2.dilate(blank, np.ones((3, 3), np.uint8))
     blanked = np.where(blank[..., None] > 0, np.uint8(GREY), canvas)
     unseen = np.where(blank | outside, np.float32(1), np.float32(0))
@@ -119,22 +127,21 @@ def _inside(area: Area, image: NDArray[np.uint8]) -> Area:
     return max(area[0], 0), max(area[1], 0), min(area[2], width), min(area[3], height)
 
 
-def _others(everyone: Sequence[Track], track: Track, index: int) -> Iterator[Face]:
-    for other in everyone:
-        face = other.at(index)
-        if face is not None and other.id != track.id:
-            yield face
-
-
-def _protected(face: Face, size: int, area: Area) -> NDArray[np.uint8]:
-    """1 where the face protects the pixels of the area."""
-    placement = place(face, size)
-    frame_from_crop = placement.frame_from_crop
-    reach = _around(frame_from_crop, size, 1)
-    if reach[0] >= area[2] or area[0] >= reach[2] or reach[1] >= area[3] or area[1] >= reach[3]:
+def _protected(track: Track, index: int, size: int, area: Area) -> NDArray[np.uint8]:
+    """1 where the face that the track has in a frame protects the pixels of the area."""
+    face = track.at(index)
+    if face is None or not _near(place(face, size).frame_from_crop, size, area):
         return np.zeros((area[3] - area[1], area[2] - area[0]), np.uint8)
+    placement = place_in(track, index, size)
+    frame_from_crop = placement.frame_from_crop
     mask = protected_mask(placement.landmarks, size, box=face.box, frame_from_crop=frame_from_crop)
     return _support(mask, placement.crop_from_frame, area)
+
+
+def _near(frame_from_crop: Matrix, size: int, area: Area) -> bool:
+    """Whether a crop, or two of its pixels around it, touch the area."""
+    x0, y0, x1, y1 = _around(frame_from_crop, size, int(geometry.scale_of(frame_from_crop)) + 1)
+    return x0 < area[2] and area[0] < x1 and y0 < area[3] and area[1] < y1
 
 
 def _support(mask: NDArray[np.float32], crop_from_frame: Matrix, area: Area) -> NDArray[np.uint8]:

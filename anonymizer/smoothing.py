@@ -7,9 +7,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-SPAN: Final = 3
+SPAN: Final = 4
 """Half width, in frames, of the smoothing kernel."""
-_KERNEL: Final[NDArray[np.float64]] = np.exp(-0.5 * (np.arange(-SPAN, SPAN + 1) / 1.5) ** 2)
+_KERNEL: Final[NDArray[np.float64]] = np.exp(-0.5 * (np.arange(-SPAN, SPAN + 1) / 2.0) ** 2)
 
 
 def steady(values: NDArray[np.float64], sides: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -39,14 +39,23 @@ def _blurred(values: NDArray[np.float64]) -> NDArray[np.float64]:
 def covering(smooth: NDArray[np.float64], detected: NDArray[np.float64]) -> NDArray[np.float64]:
     """Steady boxes made just large enough, smoothly in time, to hold the detected ones.
 
-    The missing margin is raised to its maximum over the kernel's reach before it is smoothed, hence
-    is never less than what is missing.
+    The missing margin is raised to its maximum over the kernel's reach before it is smoothed,
+    hence is never less than what is missing.
     """
     outward = np.array([-1.0, -1.0, 1.0, 1.0])
     missing = ((detected - smooth) * outward).clip(0)
-    padded = np.pad(missing, ((2 * SPAN, 2 * SPAN), (0, 0)))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * SPAN + 1, axis=0).max(axis=-1)
-    moving = np.lib.stride_tricks.sliding_window_view(windows, 2 * SPAN + 1, axis=0)
-    margin = moving @ _KERNEL / _KERNEL.sum()
-    held: NDArray[np.float64] = smooth + outward * margin * (1 + 1e-9)
+    held: NDArray[np.float64] = smooth + outward * above(missing) * (1 + 1e-9)
     return held
+
+
+def above(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A smooth signal ``(T, K)`` that is nowhere less than the given one, beyond rounding.
+
+    A value depends on the ``2 * SPAN`` frames before and after, so a window of a long signal gives
+    the same in its middle as the whole.
+    """
+    padded = np.pad(values, ((2 * SPAN, 2 * SPAN), (0, 0)), mode="edge")
+    raised = np.lib.stride_tricks.sliding_window_view(padded, 2 * SPAN + 1, axis=0).max(axis=-1)
+    moving = np.lib.stride_tricks.sliding_window_view(raised, 2 * SPAN + 1, axis=0)
+    level: NDArray[np.float64] = moving @ _KERNEL / _KERNEL.sum()
+    return level

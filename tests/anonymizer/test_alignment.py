@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anonymizer import geometry
-from anonymizer.alignment import BOX_REACH, FEATHER, place, protected_mask
-from anonymizer.data import Face
+from anonymizer.alignment import BOX_REACH, FEATHER, place, place_in, protected_mask
+from anonymizer.data import Face, Track
 from anonymizer.head import canonical
 from tests.factories import face
 
@@ -165,3 +165,39 @@ def test_placing_moves_smoothly_with_the_face():
         [place(turned(0.1 + 0.01 * t, scale=1 + 0.01 * t), 128).crop_from_frame for t in range(30)]
     )
     assert np.abs(np.diff(matrices, n=2, axis=0)).max() < 0.05
+
+
+def flickering():
+    """A still face whose box grows in single frames, as detectors' boxes do."""
+    points = face(BOX).landmarks
+    factors = np.where(np.arange(40) % 7 == 3, 2.2, 1.6)
+    faces = tuple(
+        Face(box=geometry.expand(BOX, float(factor)), score=0.9, landmarks=points)
+        for factor in factors
+    )
+    return Track(id=0, shot=0, start=5, faces=faces, origins=("detected",) * 40)
+
+
+def test_a_tracks_view_widens_smoothly_and_holds_every_area():
+    track = flickering()
+    alone = [geometry.scale_of(place(one, 128).crop_from_frame) for one in track.faces]
+    placements = [place_in(track, index, 128) for index in range(5, 45)]
+    together = [geometry.scale_of(placement.crop_from_frame) for placement in placements]
+    assert np.abs(np.diff(alone)).max() > 0.1
+    assert np.abs(np.diff(together)).max() < 0.02
+    for one, placement in zip(track.faces, placements, strict=True):
+        mask = protected_mask(
+            placement.landmarks, 128, box=one.box, frame_from_crop=placement.frame_from_crop
+        )
+        assert max(mask[0].max(), mask[-1].max(), mask[:, 0].max(), mask[:, -1].max()) == 0
+
+
+def test_a_face_alone_is_placed_as_a_track_of_one():
+    one = face(BOX)
+    track = Track(id=0, shot=0, start=3, faces=(one,), origins=("detected",))
+    assert place_in(track, 3, 64).crop_from_frame == pytest.approx(place(one, 64).crop_from_frame)
+
+
+def test_a_frame_without_the_face_is_refused():
+    with pytest.raises(ValueError, match="track 0 has no face in frame 45"):
+        place_in(flickering(), 45, 64)

@@ -59,6 +59,22 @@ def test_covering_boxes_hold_what_was_detected(values):
     assert (held[:, 2:] >= boxes[:, 2:] - 1e-9).all()
 
 
+def test_a_bound_rises_and_falls_slowly():
+    spike = np.where(np.arange(60)[:, None] == 30, 1.0, 0.0)
+    assert np.abs(np.diff(smoothing.above(spike), axis=0)).max() < 0.25
+
+
 def test_covering_adds_nothing_where_nothing_is_missing():
     boxes = np.tile([10.0, 20, 40, 60], (9, 1))
     assert smoothing.covering(boxes, boxes) == pytest.approx(boxes)
+
+
+@thorough
+@given(signals)
+def test_a_bound_is_nowhere_below_and_a_window_knows_its_middle(values):
+    bound = smoothing.above(values)
+    assert (bound >= values - 1e-9).all()
+    reach = 2 * smoothing.SPAN
+    middle = len(values) // 2
+    window = values[np.arange(middle - reach, middle + reach + 1).clip(0, len(values) - 1)]
+    assert smoothing.above(window)[reach] == pytest.approx(bound[middle])
