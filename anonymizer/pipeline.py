@@ -147,8 +147,10 @@ def paint(
         brush = studio.brush([face for frame in there if (face := track.at(frame.index))])
         size = brush.replacer.size
         clip = crops.cut_clip(there, track, tracks, size=size, lead=lead)
-        mediation = brush.mediator.prepare(clip, carries.get(track.id) if lead else None)
-        pixels = brush.replacer.replace(clip, mediation, identity(track.id))
+        sketch = brush.replacer.sketch(clip, identity(track.id))
+        carry = carries.get(track.id) if lead else None
+        mediation = brush.mediator.prepare(sketch.moving, carry)
+        pixels = sketch.paint(mediation)
         if (after := mediation.carry(pixels)) is not None:
             left[track.id] = after
         for at, index in enumerate(clip.indices[clip.lead :]):

@@ -6,6 +6,7 @@ made of the face itself: they are for those who name them, never a fallback.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import cv2
@@ -21,18 +22,31 @@ SIZE: Final = 128
 """Side of the crops that plain replacers ask for."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Painted:
+    """A sketch that is finished: mediation has nothing to add."""
+
+    moving: Clip
+    pixels: NDArray[np.uint8]
+    """``(N, S, S, 3)``."""
+
+    def paint(self, mediation: Mediation) -> NDArray[np.uint8]:
+        """The crops as they are."""
+        return self.pixels
+
+
 class Cover:
     """One solid colour: the mean of a ring around the protected area over the whole clip."""
 
     size: int = SIZE
 
-    def replace(self, clip: Clip, mediation: Mediation, seed: int) -> NDArray[np.uint8]:
+    def sketch(self, clip: Clip, seed: int) -> Painted:
         """Crops of one colour; grey where nothing around the face can be seen."""
         rings = crops.ring(clip.mask, clip.hidden)
         seen = clip.context[rings]
         colour = seen.mean(axis=0).round().astype(np.uint8) if len(seen) else np.uint8(crops.GREY)
         shape = (len(clip.indices) - clip.lead, clip.size, clip.size, 3)
-        return np.broadcast_to(colour, shape).copy()
+        return Painted(clip, np.broadcast_to(colour, shape).copy())
 
 
 class Blur:
@@ -40,15 +54,14 @@ class Blur:
 
     size: int = SIZE
 
-    def replace(self, clip: Clip, mediation: Mediation, seed: int) -> NDArray[np.uint8]:
+    def sketch(self, clip: Clip, seed: int) -> Painted:
         """Blurred originals."""
         sigma = clip.size / 8
-        return np.stack(
-            [
-                cv2.GaussianBlur(crop, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
-                for crop in clip.pixels[clip.lead :]
-            ]
-        )
+        blurred = [
+            cv2.GaussianBlur(crop, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
+            for crop in clip.pixels[clip.lead :]
+        ]
+        return Painted(clip, np.stack(blurred).astype(np.uint8))
 
 
 class Mosaic:
@@ -59,19 +72,15 @@ class Mosaic:
 
     size: int = SIZE
 
-    def replace(self, clip: Clip, mediation: Mediation, seed: int) -> NDArray[np.uint8]:
+    def sketch(self, clip: Clip, seed: int) -> Painted:
         """Mosaics of the originals."""
         side = (clip.size, clip.size)
-        return np.stack(
-            [
-                cv2.resize(
-                    cv2.resize(crop, (4, 4), interpolation=cv2.INTER_AREA),
-                    side,
-                    interpolation=cv2.INTER_NEAREST,
-                )
-                for crop in clip.pixels[clip.lead :]
-            ]
-        )
+        cells = [
+            cv2.resize(crop, (4, 4), interpolation=cv2.INTER_AREA)
+            for crop in clip.pixels[clip.lead :]
+        ]
+        tiled = [cv2.resize(few, side, interpolation=cv2.INTER_NEAREST) for few in cells]
+        return Painted(clip, np.stack(tiled).astype(np.uint8))
 
 
 _REPLACERS: Final[dict[str, type[Cover | Blur | Mosaic]]] = {

@@ -86,6 +86,22 @@ class Mediator(Protocol):
         ...
 
 
+class Sketch(Protocol):
+    """What is about to be painted on one clip: prepared, immutable."""
+
+    @property
+    def moving(self) -> Clip:
+        """The clip with ``pixels`` that move as the painting will: what flow is estimated on."""
+        ...
+
+    def paint(self, mediation: Mediation) -> NDArray[np.uint8]:
+        """New crops ``(N, S, S, 3)`` for the clip's last N = T - lead frames.
+
+        Raises rather than return an original.
+        """
+        ...
+
+
 class Replacer(Protocol):
     """Paints new faces."""
 
@@ -94,11 +110,8 @@ class Replacer(Protocol):
         """Side S of the crops it wants, in pixels."""
         ...
 
-    def replace(self, clip: Clip, mediation: Mediation, seed: int) -> NDArray[np.uint8]:
-        """New crops ``(N, S, S, 3)`` for the clip's last N = T - lead frames.
-
-        Raises rather than return an original.
-        """
+    def sketch(self, clip: Clip, seed: int) -> Sketch:
+        """Decide what to paint; the seed decides who appears."""
         ...
 
 
@@ -111,5 +124,6 @@ __all__ = [
     "Mediator",
     "Replacer",
     "Sink",
+    "Sketch",
     "Source",
 ]

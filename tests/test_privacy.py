@@ -140,22 +140,23 @@ def test_p2_every_core_pixel_is_replaced_to_the_last_row_and_column(studio, area
     assert any(mine[-1].any() and mine[:, -1].any() for mine in core)  # the test reaches the edges
 
 
-def test_p3_a_model_that_returns_nan_stops_the_film(studio):
+def test_p3_a_mediator_that_returns_nan_stops_the_film(studio):
+    class Nan:
+        def __init__(self, mediation):
+            self.noise, self.attach, self.carry = (
+                mediation.noise,
+                mediation.attach,
+                mediation.carry,
+            )
+
+        def __call__(self, x0, sigma):
+            return x0 * float("nan")
+
     class Broken:
-        size = studio.face.replacer.size
+        def prepare(self, clip, carry):
+            return Nan(studio.face.mediator.prepare(clip, carry))
 
-        def replace(self, clip, mediation, seed):
-            class Nan:
-                noise = mediation.noise
-                attach = mediation.attach
-                carry = mediation.carry
-
-                def __call__(self, x0, sigma):
-                    return x0 * float("nan")
-
-            return studio.face.replacer.replace(clip, Nan(), seed)
-
-    broken = Studio(Brush(Broken(), studio.face.mediator), studio.small, min_face=0)
+    broken = Studio(Brush(studio.face.replacer, Broken()), studio.small, min_face=0)
     with pytest.raises(FloatingPointError):
         painted(film(0), broken)
 

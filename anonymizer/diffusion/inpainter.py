@@ -8,7 +8,7 @@ unless they are told to start from the source, and then say so in `non_interfere
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -64,26 +64,17 @@ class FaceReplacer:
         """Whether nothing inside a protected area reaches what is painted (P1)."""
         return self.init != "source"
 
-    @torch.no_grad()
-    def replace(self, clip: Clip, mediation: Mediation, seed: int) -> NDArray[np.uint8]:
-        """New crops (N, S, S, 3) that show the person of `seed`.
+    def sketch(self, clip: Clip, seed: int) -> FaceSketch:
+        """The person of `seed` in the film's tone, drawn over the blanked areas.
 
         Raises:
-            FloatingPointError: if a result is not finite.
             ValueError: if the crops have another size or landmarks are not finite.
         """
-        painter, clip = self.painter, self.painter.checked(clip)
-        guides = conditions.toned(clip, self.guides(clip, seed))[clip.lead :]
-        composite = painter.encoded(conditions.composite(clip, guides))
-        factor = painter.autoencoder.factor
-        cells = conditions.hidden_cells(clip, factor).to(painter.device)
-        shape = conditions.structure(guides, factor).to(painter.device)
-        condition = Condition(torch.cat([cells, composite, shape], 1))
-        sigmas = descent(painter.model.schedule, self.start, self.steps)
-        noise = mediation.noise(tuple(composite.shape), seed).to(painter.device)
-        x = sigmas[0] * noise + self._origin(clip, composite)
-        denoise = painter.agreed(painter.model.given(condition), mediation, sigmas)
-        return painter.painted(denoise, x, sigmas, mediation)
+        clip = self.painter.checked(clip)
+        guides = conditions.toned(clip, self.guides(clip, seed))
+        composite = conditions.composite(replace(clip, lead=0), guides)
+        moving = replace(clip, pixels=conditions.images(composite))
+        return FaceSketch(self, clip, moving, composite[clip.lead :], guides[clip.lead :], seed)
 
     def guides(self, clip: Clip, seed: int) -> list[Guide]:
         """The person of `seed` in the pose of each of the T crops, in neutral light."""
@@ -94,11 +85,46 @@ class FaceReplacer:
             draw_guide(self.head, person, poses[at], size=clip.size) for at in range(len(poses))
         ]
 
-    def _origin(self, clip: Clip, composite: Tensor) -> Tensor | float:
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FaceSketch:
+    """A drawn head over each new crop, ready to be made real."""
+
+    replacer: FaceReplacer
+    clip: Clip
+    moving: Clip
+    """The clip with the drawing for pixels. It moves as the new face will, whatever the old one
+    does; so not even the motion inside a protected area is taken from the original."""
+    composite: Tensor
+    """(N, 3, S, S) the drawings over the context, in [-1, 1]."""
+    guides: list[Guide]
+    """Of the N new crops."""
+    seed: int
+
+    @torch.no_grad()
+    def paint(self, mediation: Mediation) -> NDArray[np.uint8]:
+        """New crops (N, S, S, 3).
+
+        Raises:
+            FloatingPointError: if a result is not finite.
+        """
+        painter, replacer = self.replacer.painter, self.replacer
+        drawn = painter.encoded(self.composite)
+        factor = painter.autoencoder.factor
+        cells = conditions.hidden_cells(self.clip, factor).to(painter.device)
+        shape = conditions.structure(self.guides, factor).to(painter.device)
+        condition = Condition(torch.cat([cells, drawn, shape], 1))
+        sigmas = descent(painter.model.schedule, replacer.start, replacer.steps)
+        noise = mediation.noise(tuple(drawn.shape), self.seed).to(painter.device)
+        x = sigmas[0] * noise + self._origin(drawn)
+        denoise = painter.agreed(painter.model.given(condition), mediation, sigmas)
+        return painter.painted(denoise, x, sigmas, mediation)
+
+    def _origin(self, drawn: Tensor) -> Tensor | float:
         """The clean latents that sampling starts around."""
-        if self.init == "source":
-            return self.painter.encoded(source(clip))
-        return composite if self.init == "guide" else 0.0
+        if self.replacer.init == "source":
+            return self.replacer.painter.encoded(source(self.clip))
+        return drawn if self.replacer.init == "guide" else 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,26 +157,13 @@ class PromptReplacer:
         """Whether nothing inside a protected area reaches what is painted (P1)."""
         return self.init != "source"
 
-    @torch.no_grad()
-    def replace(self, clip: Clip, mediation: Mediation, seed: int) -> NDArray[np.uint8]:
-        """New crops (N, S, S, 3); `seed` chooses the noise, and with it the person.
+    def sketch(self, clip: Clip, seed: int) -> PromptSketch:
+        """Nothing is drawn beforehand; `seed` chooses the noise, and with it the person.
 
         Raises:
-            FloatingPointError: if a result is not finite.
             ValueError: if the crops have another size.
         """
-        painter, clip = self.painter, self.painter.checked(clip)
-        known = painter.encoded(conditions.blanked(clip))
-        cells = conditions.hidden_cells(clip, painter.autoencoder.factor).to(painter.device)
-        told = self.inpaints
-        denoise = self._guided(torch.cat([cells, known], 1) if told else None)
-        strength = self.strength if self.init == "source" else 1.0
-        sigmas = ddim_sigmas(painter.model.schedule, self.steps, strength)
-        noise = mediation.noise(tuple(known.shape), seed).to(painter.device)
-        x = self._beginning(clip, noise, sigmas[0])
-        agreed = painter.agreed(denoise, mediation, sigmas)
-        whole = agreed if told else keep_known(agreed, known, cells)
-        return painter.painted(whole, x, sigmas, mediation)
+        return PromptSketch(self, self.painter.checked(clip), seed)
 
     @property
     def inpaints(self) -> bool:
@@ -158,15 +171,50 @@ class PromptReplacer:
         taken = int(self.painter.model.network.config.in_channels)
         return taken == 2 * self.painter.autoencoder.channels + 1
 
-    def _guided(self, channels: Tensor | None) -> Denoiser:
+    def guided(self, channels: Tensor | None) -> Denoiser:
+        """The denoiser under the prompt, told further input channels or none."""
         model = self.painter.model
         wanted, unwanted = Condition(channels, self.prompt), Condition(channels, self.negative)
         return classifier_free(model.given(wanted), model.given(unwanted), self.guidance)
 
-    def _beginning(self, clip: Clip, noise: Tensor, sigma: float) -> Tensor:
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PromptSketch:
+    """One clip, to be painted by a prompt."""
+
+    replacer: PromptReplacer
+    clip: Clip
+    seed: int
+
+    @property
+    def moving(self) -> Clip:
+        """The clip itself: what a prompt will paint follows the motion of the original."""
+        return self.clip
+
+    @torch.no_grad()
+    def paint(self, mediation: Mediation) -> NDArray[np.uint8]:
+        """New crops (N, S, S, 3).
+
+        Raises:
+            FloatingPointError: if a result is not finite.
+        """
+        replacer, painter, clip = self.replacer, self.replacer.painter, self.clip
+        known = painter.encoded(conditions.blanked(clip))
+        cells = conditions.hidden_cells(clip, painter.autoencoder.factor).to(painter.device)
+        told = replacer.inpaints
+        denoise = replacer.guided(torch.cat([cells, known], 1) if told else None)
+        strength = replacer.strength if replacer.init == "source" else 1.0
+        sigmas = ddim_sigmas(painter.model.schedule, replacer.steps, strength)
+        noise = mediation.noise(tuple(known.shape), self.seed).to(painter.device)
+        x = self._beginning(noise, sigmas[0])
+        agreed = painter.agreed(denoise, mediation, sigmas)
+        whole = agreed if told else keep_known(agreed, known, cells)
+        return painter.painted(whole, x, sigmas, mediation)
+
+    def _beginning(self, noise: Tensor, sigma: float) -> Tensor:
         """Latents at the first noise level: pure noise, or the noised original (SDEdit)."""
-        if self.init == "source":
-            return self.painter.encoded(source(clip)) + sigma * noise
+        if self.replacer.init == "source":
+            return self.replacer.painter.encoded(source(self.clip)) + sigma * noise
         return noise * math.sqrt(1 + sigma**2)
 
 

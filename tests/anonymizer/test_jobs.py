@@ -117,7 +117,7 @@ def test_p3_a_failing_painter_leaves_the_old_result(tmp_path):
     class Broken:
         size = 64
 
-        def replace(self, clip, mediation, seed):
+        def sketch(self, clip, seed):
             raise FloatingPointError("NaN")
 
     source, destination = film(tmp_path / "in.mp4"), tmp_path / "out.mp4"

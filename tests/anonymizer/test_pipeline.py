@@ -1,12 +1,10 @@
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 import mediators
 from anonymizer import live, pipeline, plain
 from anonymizer.data import Box, Clip, Frame
 from anonymizer.pipeline import Brush, PlanMismatch, Studio
-from anonymizer.protocols import Mediation
 from tests.faces import MarkerDetector, film, find
 
 RIGHT = 3.0
@@ -35,10 +33,10 @@ class Black:
         self.tracks: list[int] = []
         self.seeds: list[int] = []
 
-    def replace(self, clip: Clip, mediation: Mediation, seed: int) -> NDArray[np.uint8]:
+    def sketch(self, clip: Clip, seed: int) -> plain.Painted:
         self.tracks.append(clip.track)
         self.seeds.append(seed)
-        return np.zeros((len(clip.indices) - clip.lead, 64, 64, 3), np.uint8)
+        return plain.Painted(clip, np.zeros((len(clip.indices) - clip.lead, 64, 64, 3), np.uint8))
 
 
 def black(replacer: Black) -> Studio:
@@ -137,7 +135,7 @@ def test_a_painter_that_fails_lets_no_frame_of_the_chunk_out():
     class Broken:
         size = 64
 
-        def replace(self, clip, mediation, seed):
+        def sketch(self, clip, seed):
             raise RuntimeError("no paint")
 
     brush = Brush(Broken(), mediators.load("none", {}))

@@ -16,7 +16,7 @@ NAMES = ("cover", "blur", "mosaic")
 
 def replaced(name: str, given: Clip):
     mediation = load("none", {}).prepare(given, None)
-    return plain.build(name).replace(given, mediation, 0)
+    return plain.build(name).sketch(given, 0).paint(mediation)
 
 
 def with_other_face(given: Clip) -> Clip:
