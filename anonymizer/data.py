@@ -201,7 +201,8 @@ class Clip:
     indices: tuple[int, ...]
     """Frame indices, consecutive."""
     pixels: NDArray[np.uint8]
-    """``(T, S, S, 3)`` the original crops. For optical flow only."""
+    """``(T, S, S, 3)`` what optical flow is estimated on: the original crops, or a replacer's sketch.
+    For nothing else."""
     context: NDArray[np.uint8]
     """``(T, S, S, 3)`` crops of frames whose protected areas, of all faces, are grey 128."""
     hidden: NDArray[np.bool_]
