@@ -30,7 +30,7 @@ _AGREE: Final = 0.5
 """Blended and nearest trail differ by less than this, in pixels, inside one surface."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Coded:
     """One coded frame."""
 
@@ -51,7 +51,7 @@ class Coded:
         return np.asarray(np.rint(self.trail[..., 2] / _APART), np.int64)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Encoding:
     """All frames of a chunk, the boundary frame included if there is one."""
 
@@ -127,14 +127,14 @@ def _follow(
     slots = np.rint(mark * (1 / _APART))
     inherits = match.valid & active & (slots >= 0)
     lost = np.flatnonzero(~inherits)
-    slots.ravel()[lost] = -1
     grid_x, grid_y = cv2.split(match.grid)
     x, y = grid_x + dx, grid_y + dy
     ids = _looked_up(x, y, slots, born)
     ids.ravel()[lost] = NOBODY
     orphans = np.flatnonzero(inherits & (ids < 0))
-    column, row = np.rint(match.grid.reshape(-1, 2)[orphans]).astype(np.int64).T
-    ids.ravel()[orphans] = previous.ids[row, column]
+    ids.ravel()[orphans] = _parents(previous, born, match.grid.reshape(-1, 2)[orphans])
+    lost = np.flatnonzero(ids < 0)
+    slots.ravel()[lost] = -1
     dx, dy = x - home[0], y - home[1]
     dx.ravel()[lost] = dy.ravel()[lost] = 0
     trail = cv2.merge([dx, dy, slots * np.float32(_APART), np.zeros_like(dx)])
@@ -172,3 +172,25 @@ def _looked_up(
     at = np.where(inside, (slot * side + row) * side + column, 0)
     ids.ravel()[later] = np.where(inside, born.ravel()[at], NOBODY)
     return ids
+
+
+def _parents(
+    previous: Coded, born: NDArray[np.int32], points: NDArray[np.float32]
+) -> NDArray[np.int32]:
+    """Ids of the pixels nearest to points ``(n, 2)``, unless those have theirs from a parent too.
+
+    So an id strays by a pixel at most where new surface comes in slowly, at edges of the picture,
+    of the mask and of whatever hides it. With every parent's id taken, as in medm.md 3.3, such
+    edges keep the ids they began with, and smear.
+    """
+    column, row = np.rint(points).astype(np.int64).T
+    displacement = previous.displacement[row, column]
+    x, y = (
+        np.rint(at + step).astype(np.int64)
+        for at, step in ((column, displacement[:, 0]), (row, displacement[:, 1]))
+    )
+    ids, side = previous.ids[row, column], len(previous.ids)
+    slot = previous.slots[row, column]
+    inside = (x >= 0) & (x < side) & (y >= 0) & (y < side)
+    own = born[slot, y.clip(0, side - 1), x.clip(0, side - 1)]
+    return np.where(inside & (own == ids), ids, NOBODY)

@@ -22,7 +22,7 @@ _MANY: Final = 64
 """Up to so many float32 values of full precision can be added in 31 bits."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Anchor:
     """Values that ids are drawn to after averaging."""
 
@@ -32,7 +32,7 @@ class Anchor:
     """``(N, M)`` float32 in [0, 1]: share of the anchor in the value of an id in frame n."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Members:
     """The P active pixels of one crop."""
 
@@ -58,7 +58,7 @@ class Members:
         plane.view(-1).index_copy_(0, self.places, values.to(plane.dtype))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Repository:
     """Which pixels of N crops belong together: the plan of a chunk."""
 

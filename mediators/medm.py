@@ -29,7 +29,7 @@ FLOWS = {"dis": Dis}
 """Flow estimators by name."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class MedmMediation:
     """The plan of one clip of one chunk; N crops are new."""
 
@@ -106,7 +106,7 @@ class MedmMediation:
         return handed_on(last, int(self.indices[-1]), final[-1], counts, where)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Medm:
     """Finds correspondences and codes them."""
 

@@ -38,9 +38,9 @@ def matches(side: int) -> list[Correspondence]:
     found = []
     for at in range(1, FRAMES):
         turned = middle @ np.array([[1.01, 0.006], [-0.006, 1.01]]) + (side - 1) / 2
-        grid = turned + (0.4, 0.3)
+        grid = turned + np.array((0.4, 0.3))
         front = disc < side / 5
-        grid[front] = base[front] + (1.7, -0.6)
+        grid[front] = base[front] + np.array((1.7, -0.6))
         valid = (abs(disc - side / 5) > 2) & ((grid >= 0) & (grid <= side - 1)).all(-1)
         found.append(Correspondence(at - 1, at, grid.astype(np.float32), valid))
     return found
