@@ -122,6 +122,7 @@ class Film:
         context.width, context.height = self.size
         context.pix_fmt = self.pixel_format
         context.time_base = stream.time_base = self.base
+        stream.metadata["language"] = "ita"
         if self.aspect:
             context.sample_aspect_ratio = self.aspect
         if self.colour:
@@ -139,7 +140,7 @@ class Film:
     def _add_sound(self, file: OutputContainer) -> av.AudioStream:
         stream = file.add_stream(str(self.audio), rate=48_000)
         assert isinstance(stream, av.AudioStream)
-        stream.metadata["language"] = "deu"
+        stream.metadata.update(language="deu", title=self.metadata.get("title", "voice"))
         return stream
 
     def _add_text(self, file: OutputContainer, path: Path) -> Stream:
@@ -163,7 +164,7 @@ class Film:
 
     def _converted(self, image: NDArray[np.uint8]) -> av.VideoFrame:
         """RGB into the film's format, chroma on the left, by FFmpeg's filter."""
-        options = "flags=bicubic+accurate_rnd+full_chroma_inp:in_range=pc"
+        options = "flags=bicubic+accurate_rnd+full_chroma_inp"
         if self.pixel_format.startswith("yuv"):
             matrix = {1: "bt709", 9: "bt2020"}.get(self.colour[2] if self.colour else 6, "bt601")
             reach = "pc" if self.colour and self.colour[3] == 2 else "tv"

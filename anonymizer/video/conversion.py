@@ -31,7 +31,7 @@ class Converter:
     def __init__(
         self, size: tuple[int, int], pixel_format: str, *, matrix: int, full: bool
     ) -> None:
-        options = f"flags={_FLAGS}:in_range=pc:out_range={'pc' if full else 'tv'}"
+        options = f"flags={_FLAGS}:out_range={'pc' if full else 'tv'}"
         if pixel_format.startswith("yuv"):
             options += f":out_color_matrix={_MATRICES[matrix]}"
         if pixel_format == "yuv420p":

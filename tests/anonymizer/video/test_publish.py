@@ -36,7 +36,6 @@ def test_while_writing_only_a_hidden_private_file_is_there_p4(tmp_path):
         assert temporary.name.startswith(TEMPORARY_PREFIX)
         assert temporary.name.startswith(".")
         assert temporary.suffix == ".mp4"
-        assert "b" not in temporary.stem.removeprefix(TEMPORARY_PREFIX) or len(temporary.stem) > 20
         assert mode(temporary) == 0o600
         assert not destination.exists()
 
@@ -82,7 +81,7 @@ def test_existing_file_is_not_touched_unless_asked(tmp_path):
 def test_dangling_link_counts_as_existing(tmp_path):
     (tmp_path / "b.mp4").symlink_to(tmp_path / "elsewhere.mp4")
     with pytest.raises(UnwritableOutput, match="exists"):
-        publish(tmp_path / "b.mp4")
+        fail(tmp_path / "b.mp4", AssertionError("began to write"))
     assert not (tmp_path / "elsewhere.mp4").exists()
 
 

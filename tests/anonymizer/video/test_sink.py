@@ -61,6 +61,16 @@ SOURCES: dict[str, dict[str, Any]] = {
         "time_base": Fraction(1, 1000),
         "audio": "aac",
     },
+    "late start between milliseconds": {
+        "pts": [12_345, 15_346],
+        "time_base": Fraction(1, 90_000),
+        "container_options": {"movie_timescale": "90000"},
+    },
+    "coarse unit": {
+        "pts": [0, 25, 50],
+        "time_base": Fraction(1, 600),
+        "container_options": {"video_track_timescale": "600"},
+    },
     "late sound": {"audio": "aac", "audio_start": 0.24},
     "ntsc": {"time_base": Fraction(1001, 30_000), "rate": 30},
     "sound and text": {"audio": "aac", "subtitles": [(40, 200, "eins"), (240, 360, "zwei")]},
@@ -363,6 +373,22 @@ def test_sound_whose_times_run_backward_is_refused_with_advice(tmp_path):
         copy(source, tmp_path / "b.mp4")
     assert not (tmp_path / "b.mp4").exists()
     copy(source, tmp_path / "b.mp4", audio="drop")
+
+
+def fail() -> None:
+    raise OSError(28, "No space left on device")
+
+
+def broken_last(sink: VideoSink) -> None:
+    with sink:
+        sink.write(shown(0))
+        sink._pending.append(sink._worker.submit(fail))
+
+
+def test_error_of_the_last_frames_is_raised_at_the_end(tmp_path):
+    with pytest.raises(UnwritableOutput, match="the disk is full"):
+        broken_last(opened(tmp_path))
+    assert not (tmp_path / "b.mp4").exists()
 
 
 def test_folder_that_does_not_exist(tmp_path):
