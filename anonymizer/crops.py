@@ -212,12 +212,14 @@ def paste(
     if x0 >= x1 or y0 >= y1:
         return result
     crop_from_frame = geometry.inverse(frame_from_crop)
-    opacity = _warped(mask, crop_from_frame, area).astype(np.float32)
-    opacity[opacity > 0.995] = 1
-    painted = _warped(pixels, crop_from_frame, area, cubic=True).astype(np.float32)
-    under = image[y0:y1, x0:x1]
-    mixed = under + opacity[..., None] * (painted - under)
-    result[y0:y1, x0:x1] = np.where(opacity[..., None] == 1, painted, mixed.round())
+    opacity = _warped(mask, crop_from_frame, area)
+    painted = _warped(pixels, crop_from_frame, area, cubic=True)
+    here = result[y0:y1, x0:x1]
+    solid = opacity > 0.995
+    soft = (opacity > 0) & ~solid
+    share, under = opacity[soft, None], here[soft].astype(np.float32)
+    here[soft] = (under + share * (painted[soft] - under)).round().astype(np.uint8)
+    here[solid] = painted[solid]
     return result
 
 

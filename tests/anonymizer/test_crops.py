@@ -150,6 +150,24 @@ def test_pasting_what_was_cut_gives_the_frame_back(one):
     assert np.median(error) <= 2
 
 
+@where
+def test_the_feather_mixes_by_opacity(one):
+    """Pasting the mask's own grey levels as white on black shows the mask in the frame."""
+    black = np.zeros((*WIDE, 3), np.uint8)
+    clip = cut(black, one)
+    white = np.full_like(clip.pixels[0], 255)
+    pasted = crops.paste(black, white, clip.mask[0], clip.frame_from_crop[0])
+    soft = (pasted[..., 0] > 0) & (pasted[..., 0] < 255)
+    assert soft.any()
+    y, x = np.nonzero(soft)
+    points = geometry.apply(geometry.inverse(clip.frame_from_crop[0]), np.stack([x, y], axis=1))
+    u, v = np.round(points).astype(int).clip(0, 63).T
+    step = max(1.0, geometry.scale_of(geometry.inverse(clip.frame_from_crop[0])))
+    apart = pasted[y, x, 0] / 255 - clip.mask[0][v, u]
+    assert np.abs(apart).max() < 0.4 * step
+    assert np.abs(apart.mean()) < 0.1
+
+
 def test_a_core_shows_nothing_of_the_frame():
     one = PLACES["rotated"]
     clip = cut(picture(WIDE, seed=6), one)
