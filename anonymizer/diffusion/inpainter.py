@@ -43,7 +43,7 @@ STEPS: Final = 20
 """Sampling steps of models that do not say how many they want."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class FaceReplacer:
     """The built-in painter: a drawn head in the film's tone, made real by a guided inpainter."""
 
@@ -86,7 +86,7 @@ class FaceReplacer:
         ]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class FaceSketch:
     """A drawn head over each new crop, ready to be made real."""
 
@@ -127,7 +127,7 @@ class FaceSketch:
         return drawn if self.replacer.init == "guide" else 0.0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class PromptReplacer:
     """A Stable Diffusion inpainter told by a prompt whom to paint.
 
@@ -178,7 +178,7 @@ class PromptReplacer:
         return classifier_free(model.given(wanted), model.given(unwanted), self.guidance)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class PromptSketch:
     """One clip, to be painted by a prompt."""
 

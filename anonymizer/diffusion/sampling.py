@@ -25,5 +25,5 @@ def sample_ddim(denoise: Denoiser, x: Tensor, sigmas: Sequence[float]) -> Tensor
     """
     for sigma, lower in pairwise(sigmas):
         x0 = denoise(x, sigma)
-        x = x0 + (x - x0) * (lower / sigma) if lower else x0
+        x = x0 + (x - x0) * (lower / sigma)
     return x

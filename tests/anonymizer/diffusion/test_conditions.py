@@ -61,6 +61,15 @@ def test_cells_are_hidden_when_one_of_their_pixels_is() -> None:
     assert cells.nonzero().tolist() == [[0, 0, 1, 2]]
 
 
+def test_masks_are_those_of_the_new_crops() -> None:
+    base = factories.clip(T=3, S=S)
+    hidden = np.zeros_like(base.hidden)
+    for at in range(3):
+        hidden[at, 8 * at, 0] = True
+    cells = conditions.hidden_cells(replace(base, hidden=hidden, lead=2), 8)
+    assert cells.nonzero().tolist() == [[0, 0, 2, 0]]
+
+
 def test_composite_shows_guide_on_this_face_and_grey_on_others() -> None:
     base = factories.clip(T=1, S=S)
     hidden, mask = np.zeros((1, S, S), bool), np.zeros((1, S, S), np.float32)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,13 +10,14 @@ import torch
 from numpy.typing import NDArray
 
 from anonymizer.data import Clip
-from anonymizer.diffusion import inpainter, weights
+from anonymizer.diffusion import conditions, inpainter, weights
 from anonymizer.diffusion.conditions import images
 from anonymizer.diffusion.inpainter import FaceReplacer, PromptReplacer
 from anonymizer.diffusion.painter import source
 from anonymizer.errors import MissingWeights
 from anonymizer.protocols import Replacer
 from anonymizer.settings import Painting
+from anonymizer.training import latents
 from tests import factories
 from tests.anonymizer.diffusion import tiny
 
@@ -55,15 +57,16 @@ def coherent(painter: FaceReplacer, strength: float) -> FaceReplacer:
 def test_face_has_the_shape_of_the_new_crops(face: FaceReplacer) -> None:
     replacer: Replacer = face
     clip = factories.clip(T=5, S=tiny.SIZE, lead=2)
-    result = replacer.replace(clip, tiny.Plan(), 3)
+    result = replacer.sketch(clip, 3).paint(tiny.Plan())
     assert result.shape == (3, tiny.SIZE, tiny.SIZE, 3)
     assert result.dtype == np.uint8
+    assert 5 < result.std() < 100  # neither flat nor saturated: differences would show
     assert replacer.size == tiny.SIZE
 
 
 def test_face_depends_on_the_seed_and_on_nothing_else_by_chance(face: FaceReplacer) -> None:
     clip = factories.clip(S=tiny.SIZE)
-    first, again, other = (face.replace(clip, tiny.Plan(), seed) for seed in (3, 3, 4))
+    first, again, other = (face.sketch(clip, seed).paint(tiny.Plan()) for seed in (3, 3, 4))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
 
@@ -73,7 +76,7 @@ def test_p1_face_does_not_see_the_original(face: FaceReplacer) -> None:
     other = with_other_face(clip)
     assert not np.array_equal(clip.pixels, other.pixels)
     plan = tiny.Plan(tiny.mean_of_frames)
-    assert np.array_equal(face.replace(clip, plan, 3), face.replace(other, plan, 3))
+    assert np.array_equal(face.sketch(clip, 3).paint(plan), face.sketch(other, 3).paint(plan))
     assert face.non_interference
 
 
@@ -81,14 +84,58 @@ def test_p1_face_does_not_see_what_lies_under_hidden_context(face: FaceReplacer)
     clip = factories.clip(S=tiny.SIZE)
     leaky = replace(clip, context=np.where(clip.hidden[..., None], clip.pixels, clip.context))
     plan = tiny.Plan(tiny.mean_of_frames)
-    assert np.array_equal(face.replace(clip, plan, 3), face.replace(leaky, plan, 3))
+    assert np.array_equal(face.sketch(clip, 3).paint(plan), face.sketch(leaky, 3).paint(plan))
+
+
+def inputs_of(network: torch.nn.Module, paint: Callable[[], object]) -> list[torch.Tensor]:
+    """What a network was given while something was painted."""
+    seen: list[torch.Tensor] = []
+    hook = network.register_forward_pre_hook(lambda _module, given: seen.append(given[0]))
+    paint()
+    hook.remove()
+    return seen
+
+
+def test_face_tells_the_network_what_the_trainer_told_it(
+    face: FaceReplacer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Independent reference: the channels of the trainer, for one crop with all of it in view."""
+    clip = factories.clip(T=1, S=tiny.SIZE)
+    guide = conditions.toned(clip, face.guides(clip, 3))[0]
+    structure = np.concatenate(
+        [guide.normals * guide.coverage[..., None], guide.coverage[..., None]], -1
+    )
+    monkeypatch.setattr(latents, "CELLS", tiny.SIZE // 8)
+    given = latents.compose(clip.context[0], clip.hidden[0], guide)
+    latent = face.painter.encoded(torch.from_numpy(given).permute(2, 0, 1)[None])
+    expected = latents.condition_of(latent[0], clip.hidden[0], structure)
+    first, *_ = inputs_of(
+        face.painter.model.network, lambda: face.sketch(clip, 3).paint(tiny.Plan())
+    )
+    assert torch.allclose(first[0, 8:], expected, atol=1e-5)
+
+
+def test_inpainting_network_is_told_mask_and_blanked_picture(pipelines: dict[int, Path]) -> None:
+    replacer = prompted(pipelines[9])
+    clip = factories.clip(T=3, S=tiny.SIZE, lead=1)
+    network = replacer.painter.model.network
+    first, *_ = inputs_of(network, lambda: replacer.sketch(clip, 3).paint(tiny.Plan()))
+    assert torch.equal(first[:, 4:5], conditions.hidden_cells(clip, 2))
+    assert torch.equal(first[:, 5:], replacer.painter.encoded(conditions.blanked(clip)))
+
+
+def test_the_seed_chooses_the_person_not_only_the_noise(face: FaceReplacer) -> None:
+    clip = factories.clip(T=1, S=tiny.SIZE)
+    first, again, other = (face.guides(clip, seed)[0].colour for seed in (3, 3, 4))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
 
 
 def test_face_from_the_source_admits_interference(builtin_folder: Path) -> None:
     replacer = inpainter.builtin(Painting(init="source", strength=0.3), CPU, builtin_folder)
     clip = factories.clip(S=tiny.SIZE)
     first, second = (
-        replacer.replace(seen, tiny.Plan(), 3) for seen in (clip, with_other_face(clip))
+        replacer.sketch(seen, 3).paint(tiny.Plan()) for seen in (clip, with_other_face(clip))
     )
     assert not np.array_equal(first, second)
     assert not replacer.non_interference
@@ -98,13 +145,13 @@ def test_face_from_the_source_admits_interference(builtin_folder: Path) -> None:
 def test_face_from_noise_runs_the_whole_schedule(builtin_folder: Path) -> None:
     replacer = inpainter.builtin(Painting(init="noise", steps=2), CPU, builtin_folder)
     plan = tiny.Plan()
-    replacer.replace(factories.clip(S=tiny.SIZE), plan, 3)
+    replacer.sketch(factories.clip(S=tiny.SIZE), 3).paint(plan)
     assert plan.sigmas == [pytest.approx(float(replacer.painter.model.schedule.sigmas[-1]))]
 
 
 def test_mediation_is_attached_and_asked_in_all_steps_but_the_last(face: FaceReplacer) -> None:
     plan = tiny.Plan()
-    face.replace(factories.clip(S=tiny.SIZE), plan, 3)
+    face.sketch(factories.clip(S=tiny.SIZE), 3).paint(plan)
     assert len(plan.sigmas) == face.steps - 1
     assert plan.attached == [face.painter.model.network]
     assert sorted(plan.sigmas, reverse=True) == plan.sigmas
@@ -113,10 +160,10 @@ def test_mediation_is_attached_and_asked_in_all_steps_but_the_last(face: FaceRep
 def test_without_coherence_mediation_is_not_asked_and_changes_no_bit(face: FaceReplacer) -> None:
     clip = factories.clip(S=tiny.SIZE)
     plan = tiny.Plan(tiny.mean_of_frames)
-    alone = coherent(face, 0).replace(clip, plan, 3)
+    alone = coherent(face, 0).sketch(clip, 3).paint(plan)
     assert plan.sigmas == []
-    assert np.array_equal(alone, coherent(face, 1).replace(clip, tiny.Plan(), 3))
-    assert not np.array_equal(alone, coherent(face, 1).replace(clip, plan, 3))
+    assert np.array_equal(alone, coherent(face, 1).sketch(clip, 3).paint(tiny.Plan()))
+    assert not np.array_equal(alone, coherent(face, 1).sketch(clip, 3).paint(plan))
 
 
 def test_face_fails_closed_on_numbers_that_are_not_finite(face: FaceReplacer) -> None:
@@ -124,32 +171,53 @@ def test_face_fails_closed_on_numbers_that_are_not_finite(face: FaceReplacer) ->
         return torch.full_like(x0, torch.nan)
 
     with pytest.raises(FloatingPointError, match="not finite"):
-        face.replace(factories.clip(S=tiny.SIZE), tiny.Plan(spoiled), 3)
+        face.sketch(factories.clip(S=tiny.SIZE), 3).paint(tiny.Plan(spoiled))
+
+
+def test_no_pixel_is_shown_by_repr(face: FaceReplacer) -> None:
+    assert "array" not in repr(face) + repr(face.sketch(factories.clip(S=tiny.SIZE), 3))
+    assert "tensor" not in repr(face.sketch(factories.clip(S=tiny.SIZE), 3))
+
+
+def test_p1_what_moves_is_the_drawing_not_the_original(face: FaceReplacer) -> None:
+    clip = factories.clip(T=4, S=tiny.SIZE, lead=1)
+    moving = face.sketch(clip, 3).moving
+    assert np.array_equal(moving.pixels, face.sketch(with_other_face(clip), 3).moving.pixels)
+    assert not np.array_equal(moving.pixels, face.sketch(clip, 4).moving.pixels)
+    assert np.array_equal(moving.pixels[~clip.hidden], clip.context[~clip.hidden])
+    assert moving.lead == 1
+
+
+def test_what_a_prompt_will_paint_moves_as_the_original(pipelines: dict[int, Path]) -> None:
+    clip = factories.clip(S=tiny.SIZE)
+    assert prompted(pipelines[4]).sketch(clip, 3).moving is clip
 
 
 def test_face_refuses_crops_of_another_size(face: FaceReplacer) -> None:
     with pytest.raises(ValueError, match="48 pixels a side, this model wants 32"):
-        face.replace(factories.clip(S=48), tiny.Plan(), 3)
+        face.sketch(factories.clip(S=48), 3).paint(tiny.Plan())
 
 
 @pytest.mark.parametrize("channels", [4, 9])
 def test_prompt_p1_and_repeatability(pipelines: dict[int, Path], channels: int) -> None:
     replacer = prompted(pipelines[channels])
     clip = factories.clip(T=5, S=tiny.SIZE, lead=1)
+    leaky = replace(clip, context=np.where(clip.hidden[..., None], clip.pixels, clip.context))
     plan = tiny.Plan(tiny.mean_of_frames)
-    first = replacer.replace(clip, plan, 3)
+    first = replacer.sketch(clip, 3).paint(plan)
     assert first.shape == (4, tiny.SIZE, tiny.SIZE, 3)
-    assert np.array_equal(first, replacer.replace(with_other_face(clip), plan, 3))
-    assert not np.array_equal(first, replacer.replace(clip, plan, 4))
+    assert np.array_equal(first, replacer.sketch(with_other_face(clip), 3).paint(plan))
+    assert np.array_equal(first, replacer.sketch(leaky, 3).paint(plan))
+    assert not np.array_equal(first, replacer.sketch(clip, 4).paint(plan))
     assert replacer.non_interference
     assert replacer.inpaints == (channels == 9)
-    assert len(plan.sigmas) == 3 * 2
+    assert len(plan.sigmas) == 4 * 2
 
 
 def test_prompt_decides_and_guidance_counts(pipelines: dict[int, Path]) -> None:
     def paint(**options: object) -> NDArray[np.uint8]:
         replacer = prompted(pipelines[9], **options)
-        return replacer.replace(factories.clip(S=tiny.SIZE), tiny.Plan(), 3)
+        return replacer.sketch(factories.clip(S=tiny.SIZE), 3).paint(tiny.Plan())
 
     usual = paint()
     assert not np.array_equal(usual, paint(prompt="zebra"))
@@ -164,9 +232,9 @@ def test_prompt_from_the_source_admits_interference(
     replacer = prompted(pipelines[channels], init="source", strength=0.7)
     clip = factories.clip(S=tiny.SIZE)
     plan = tiny.Plan()
-    first = replacer.replace(clip, plan, 3)
+    first = replacer.sketch(clip, 3).paint(plan)
     assert len(plan.sigmas) == 1  # two of three steps are run, the last is not mediated
-    assert not np.array_equal(first, replacer.replace(with_other_face(clip), tiny.Plan(), 3))
+    assert not np.array_equal(first, replacer.sketch(with_other_face(clip), 3).paint(tiny.Plan()))
     assert not replacer.non_interference
 
 
@@ -178,7 +246,7 @@ def test_four_channels_keep_the_known_latents(pipelines: dict[int, Path]) -> Non
     clip = replace(base, hidden=nothing, context=base.pixels)
     coder = replacer.painter.autoencoder
     alone = images(coder.decode(coder.encode(source(clip))))
-    assert np.array_equal(replacer.replace(clip, tiny.Plan(), 3), alone)
+    assert np.array_equal(replacer.sketch(clip, 3).paint(tiny.Plan()), alone)
 
 
 def test_build_reads_a_folder_by_name(pipelines: dict[int, Path]) -> None:
@@ -223,8 +291,10 @@ def test_face_on_an_accelerator_in_half_precision(builtin_folder: Path) -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "mps")
     replacer = inpainter.builtin(Painting(), device, builtin_folder)
     clip = factories.clip(S=tiny.SIZE)
-    there = replacer.replace(clip, tiny.Plan(tiny.mean_of_frames), 3)
-    here = inpainter.builtin(Painting(), CPU, builtin_folder).replace(
-        clip, tiny.Plan(tiny.mean_of_frames), 3
+    there = replacer.sketch(clip, 3).paint(tiny.Plan(tiny.mean_of_frames))
+    here = (
+        inpainter.builtin(Painting(), CPU, builtin_folder)
+        .sketch(clip, 3)
+        .paint(tiny.Plan(tiny.mean_of_frames))
     )
     assert np.abs(there.astype(int) - here).mean() < 6

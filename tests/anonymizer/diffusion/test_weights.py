@@ -41,6 +41,12 @@ def test_schedule_and_autoencoder_are_read(folder: Path) -> None:
     assert (schedule.prediction, schedule.spacing) == ("v_prediction", "trailing")
     coder = weights.read_autoencoder(folder, dtype=torch.bfloat16, device=CPU)
     assert coder.dtype == torch.bfloat16
+    assert type(coder).__name__ == "AutoencoderTiny"
+
+
+def test_the_scale_of_latents_survives_on_disk(tmp_path: Path) -> None:
+    tiny.folded_vae().save_pretrained(tmp_path / "vae")
+    coder = weights.read_autoencoder(tmp_path, dtype=torch.float32, device=CPU)
     assert coder.config.latents_std[1] == pytest.approx(0.6)
 
 

@@ -11,7 +11,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel, UNet2DModel
+from diffusers import (
+    AutoencoderKL,
+    AutoencoderTiny,
+    DDIMScheduler,
+    UNet2DConditionModel,
+    UNet2DModel,
+)
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -35,7 +41,7 @@ def _vae(latent: int, levels: int, colours: int) -> AutoencoderKL:
 
 
 def folded_vae(seed: int = 0) -> AutoencoderKL:
-    """Like the built-in one: 12 channels in, 8 latent channels, a scale per channel."""
+    """With 12 channels in, 8 latent channels, and a scale per channel in its config."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = _vae(8, 3, 12)
@@ -44,6 +50,26 @@ def folded_vae(seed: int = 0) -> AutoencoderKL:
         latents_mean=[0.1 * k for k in range(8)],
         latents_std=[0.5 + 0.1 * k for k in range(8)],
     )
+    return network.eval()
+
+
+def folded_tiny(seed: int = 0) -> AutoencoderTiny:
+    """The class of the built-in autoencoder: 12 channels in, 8 latent channels, factor 8."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = AutoencoderTiny(
+            in_channels=12,
+            out_channels=12,
+            latent_channels=8,
+            encoder_block_out_channels=(8, 8, 8),
+            decoder_block_out_channels=(8, 8, 8),
+            num_encoder_blocks=(1, 1, 1),
+            num_decoder_blocks=(1, 1, 1),
+        )
+    encoder, decoder = network.encoder.layers, network.decoder.layers
+    encoder[-1].weight.data *= 128  # untrained, it would hardly tell one picture from another
+    decoder[-1].weight.data *= 4
+    decoder[-1].bias.data += 0.5  # middle brightness: black would hide every difference
     return network.eval()
 
 
@@ -86,7 +112,7 @@ def text_unet(channels: int, seed: int = 0, **options: Any) -> UNet2DConditionMo
 
 def write_builtin(folder: Path, **card: Any) -> Path:
     """A folder laid out as the built-in model's; entries of `card` change its `model.json`."""
-    folded_vae().half().save_pretrained(folder / "vae")
+    folded_tiny().half().save_pretrained(folder / "vae")
     guided_unet().half().save_pretrained(folder / "unet")
     DDIMScheduler(
         beta_schedule="squaredcos_cap_v2",
