@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -158,24 +157,22 @@ def run(
         "seed": seed,
         "secret_file": secret_file,
     }
-    try:
+    with _exits():
         base = configuration.load(config) if config else Settings()
         chosen = base.with_values({key: value for key, value in flags.items() if value is not None})
-        pairs = media.destinations(inputs, output)
+        from anonymizer.video.encoding import output_suffix
+
+        pairs = media.destinations(inputs, output, output_suffix)
         if dry_run:
             _print_plan(pairs, as_json=as_json)
-            raise typer.Exit(DONE)
+            return
         from anonymizer.jobs import Anonymizer
 
         veil = Anonymizer(chosen)
-    except UsageError as error:
-        _refuse(str(error), USAGE)
-    except JobError as error:
-        _refuse(str(error), FAILED)
-    results = [
-        _one(veil, source, destination, overwrite=overwrite, quiet=quiet or as_json)
-        for source, destination in pairs
-    ]
+        results = [
+            _one(veil, source, destination, overwrite=overwrite, quiet=quiet or as_json)
+            for source, destination in pairs
+        ]
     if as_json:
         print(json.dumps({"results": results}, indent=2))
     failed = any("error" in result for result in results)
@@ -205,16 +202,23 @@ def _one(
     """Do one input; a failure is a result, so that the others go on."""
     try:
         with _watching(source, quiet) as progress:
-            destination.parent.mkdir(parents=True, exist_ok=True)
             report = veil.file(source, destination, overwrite=overwrite, progress=progress)
     except VeilframeError as error:
-        _err.print(f"error: {error}")
-        return {"source": str(source), "error": str(error)}
+        return _failed(source, str(error))
+    except Exception as error:
+        logging.getLogger("veilframe").debug("while working on %s", source, exc_info=True)
+        said = (str(error).splitlines() or [""])[0]
+        return _failed(source, f"{source}: unexpected {type(error).__name__}: {said}")
     if not quiet:
         for warning in report.warnings:
             _err.print(f"warning: {source}: {warning}")
         _out.print(_summary(report))
     return asdict(report)
+
+
+def _failed(source: Path, reason: str) -> dict[str, Any]:
+    _err.print(f"error: {reason}")
+    return {"source": str(source), "error": reason}
 
 
 def _summary(report: Report) -> str:
@@ -269,16 +273,23 @@ def _logging(verbose: bool) -> None:
     logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
 
 
-def _refuse(reason: str, code: int) -> NoReturn:
-    _err.print(f"error: {reason}")
-    raise typer.Exit(code)
+@contextmanager
+def _exits() -> Iterator[None]:
+    """Turn what stops the program into one line and an exit code."""
+    try:
+        yield
+    except UsageError as error:
+        _err.print(f"error: {error}")
+        raise typer.Exit(USAGE) from error
+    except JobError as error:
+        _err.print(f"error: {error}")
+        raise typer.Exit(FAILED) from error
+    except KeyboardInterrupt as error:
+        _err.print("interrupted; nothing half-written was left behind")
+        raise typer.Exit(INTERRUPTED) from error
 
 
 def main() -> None:
     """Entry point of the ``anonymize`` command."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        app(prog_name="anonymize")
-    except KeyboardInterrupt:
-        _err.print("interrupted; nothing half-written was left behind")
-        sys.exit(INTERRUPTED)
+    app(prog_name="anonymize")

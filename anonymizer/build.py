@@ -48,6 +48,8 @@ def device(name: str) -> torch.device:
 
 def detector(settings: Settings) -> Detector:
     """The detector that the settings name."""
+    if settings.device not in ("auto", "cpu"):
+        device(settings.device)  # the same words for every part
     options: dict[str, Any] = {
         "recall": settings.detection.recall,
         "device": settings.device,
@@ -63,8 +65,8 @@ def studio(settings: Settings) -> Studio:
     small = Brush(plain.build(painting.small_faces), plainly)
     if painting.replace != "face":
         return Studio(Brush(plain.build(painting.replace), plainly), small, 0)
-    brush = Brush(_face(painting, settings.device), _mediator(settings))
-    return Studio(brush, small, painting.min_face)
+    mediator = _mediator(settings)  # first: a wrong name is said before weights are read
+    return Studio(Brush(_face(painting, settings.device), mediator), small, painting.min_face)
 
 
 def _mediator(settings: Settings) -> Mediator:

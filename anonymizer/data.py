@@ -201,7 +201,7 @@ class Clip:
     indices: tuple[int, ...]
     """Frame indices, consecutive."""
     pixels: NDArray[np.uint8]
-    """``(T, S, S, 3)`` what optical flow is estimated on: the original crops, or a replacer's sketch.
+    """``(T, S, S, 3)`` what flow is estimated on: original crops, or what a replacer sketched.
     For nothing else."""
     context: NDArray[np.uint8]
     """``(T, S, S, 3)`` crops of frames whose protected areas, of all faces, are grey 128."""

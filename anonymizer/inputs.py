@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from anonymizer.errors import UsageError
@@ -31,11 +31,14 @@ VIDEOS = frozenset(
 IMAGES = frozenset([".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"])
 
 
-def destinations(inputs: Sequence[Path], output: Path | None) -> list[tuple[Path, Path]]:
+def destinations(
+    inputs: Sequence[Path], output: Path | None, written: Callable[[str], str] = str
+) -> list[tuple[Path, Path]]:
     """Pairs of source and destination for files and folders of them.
 
     A file goes beside itself, to ``output``, or into the folder ``output``; a folder is mirrored.
     Inside a folder only videos and pictures count; hidden ones and earlier results do not.
+    ``written`` says which suffix a film gets whose name is not given, from that of its source.
 
     Raises:
         UsageError: if several results would go to one file, or over an input.
@@ -49,11 +52,11 @@ def destinations(inputs: Sequence[Path], output: Path | None) -> list[tuple[Path
             found = list(_media(path))
             if not found:
                 raise UsageError(f"{path}: holds no video or picture")
-            pairs += [(file, _place(file, output, path)) for file in found]
+            pairs += [(file, _place(file, output, path, written)) for file in found]
         elif output is not None and not folder:
             pairs.append((path, output))
         else:
-            pairs.append((path, _place(path, output, path.parent)))
+            pairs.append((path, _place(path, output, path.parent, written)))
     _insist_on_distinct(pairs)
     return pairs
 
@@ -66,8 +69,10 @@ def _media(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _place(file: Path, output: Path | None, root: Path) -> Path:
-    marked = file.with_name(f"{file.stem}{MARK}{file.suffix}")
+def _place(file: Path, output: Path | None, root: Path, written: Callable[[str], str]) -> Path:
+    film = file.suffix.lower() not in IMAGES
+    suffix = written(file.suffix) if film else file.suffix
+    marked = file.with_name(f"{file.stem}{MARK}{suffix}")
     return marked if output is None else output / marked.relative_to(root)
 
 

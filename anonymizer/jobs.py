@@ -9,7 +9,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from importlib import metadata
 from pathlib import Path
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 import anonymizer
 from anonymizer import build, live, pipeline
 from anonymizer.data import Frame, Report, StreamInfo, Track, TrackOutcome
-from anonymizer.errors import JobError, SourceChanged, UnreadableVideo, UsageError
+from anonymizer.errors import JobError, SourceChanged, UnreadableVideo, UnwritableOutput, UsageError
 from anonymizer.pipeline import Identity, Plan, PlanMismatch, Progress, Studio
 from anonymizer.protocols import Detector
 from anonymizer.settings import Settings
@@ -73,12 +73,14 @@ class Anonymizer:
     ) -> Report:
         """Write ``destination``: the film or picture ``source`` with other faces.
 
+        Its folder is made if it does not exist.
+
         Raises:
             JobError: with the reason. Nothing is then at the destination that was not there before.
         """
         seconds: dict[str, float] = {}
         film = open_source(source)
-        with atomic_output(destination, overwrite=overwrite) as target:
+        with _folder_of(destination), atomic_output(destination, overwrite=overwrite) as target:
             before = _sha256(source)
             with _timed(seconds, "find"):
                 plan = self._plan(source, film, progress)
@@ -240,6 +242,24 @@ def _outcome(track: Track) -> TrackOutcome:
         interpolated=count["interpolated"],
         extended=count["extended"],
     )
+
+
+@contextmanager
+def _folder_of(destination: Path) -> Iterator[None]:
+    """Make the folder of a file; after a failure folders that were made are gone again."""
+    missing = [folder for folder in destination.parents if not folder.exists()]
+    try:
+        destination.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = f"its folder cannot be made ({error.strerror}); choose another --output"
+        raise UnwritableOutput(destination, reason) from error
+    try:
+        yield
+    except BaseException:
+        for folder in missing:
+            with suppress(OSError):  # not empty: others write there too
+                folder.rmdir()
+        raise
 
 
 @contextmanager

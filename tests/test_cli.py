@@ -138,6 +138,12 @@ def test_a_place_that_cannot_be_written_is_an_error(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "in.mp4"]
 
 
+def test_a_folder_that_was_made_for_nothing_is_gone(tmp_path):
+    (tmp_path / "bad.mp4").write_text("no film")
+    assert anonymize("run", tmp_path / "bad.mp4", "-o", tmp_path / "a" / "b.mp4", *COVER)[0] == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.mp4"]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -193,7 +199,7 @@ def test_an_interrupted_run_leaves_nothing(tmp_path):
     import signal
     import time
 
-    source = Film(frames=1500, size=(640, 360)).write(tmp_path / "in.mp4")
+    source = Film(frames=300, size=(320, 180)).write(tmp_path / "in.mp4")
     for number in (signal.SIGINT, signal.SIGTERM):
         process = subprocess.Popen(
             [sys.executable, "-m", "anonymizer", "run", source, "--replace", "cover"],

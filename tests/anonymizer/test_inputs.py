@@ -19,6 +19,13 @@ def test_a_file_goes_beside_itself(tmp_path):
     assert destinations([film], None) == [(film, tmp_path / "film_anonymized.MP4")]
 
 
+def test_a_result_gets_a_suffix_that_can_be_written(tmp_path):
+    film, still = touch(tmp_path, "film.avi", "still.png")
+    assert destinations([film], None, lambda _: ".mkv")[0][1].name == "film_anonymized.mkv"
+    assert destinations([film], tmp_path / "a.avi", lambda _: ".mkv")[0][1].name == "a.avi"
+    assert destinations([still], None, lambda _: ".mkv")[0][1].name == "still_anonymized.png"
+
+
 def test_a_file_goes_where_it_is_told(tmp_path):
     (film,) = touch(tmp_path, "film.mp4")
     assert destinations([film], tmp_path / "out.mkv") == [(film, tmp_path / "out.mkv")]
