@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from types import GeneratorType
 from typing import Final, TypeVar, cast
 
 T = TypeVar("T")
@@ -37,5 +39,7 @@ def _ahead(source: Iterator[T], depth: int) -> Iterator[T]:
                 yield cast("T", item)
         finally:
             worker.shutdown(wait=True, cancel_futures=True)
-            if isinstance(source, Generator):
+            if isinstance(source, GeneratorType):
+                while source.gi_running:  # an interrupt as the thread starts escapes shutdown
+                    time.sleep(0.005)
                 source.close()

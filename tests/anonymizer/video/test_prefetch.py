@@ -95,3 +95,28 @@ def test_nothing_happens_before_the_first_item_is_wanted():
 def test_depth_below_one_is_refused_at_once():
     with pytest.raises(ValueError, match="at least 1, got 0"):
         prefetch([], 0)
+
+
+def test_an_interrupt_while_the_thread_starts_still_closes_the_source(monkeypatch):
+    """The pool then does not know its thread, and does not wait for it."""
+    closed = threading.Event()
+
+    def slow():
+        try:
+            for item in range(9):
+                time.sleep(0.05)
+                yield item
+        finally:
+            closed.set()
+
+    start = threading.Thread.start
+
+    def interrupted(thread):
+        start(thread)
+        time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        next(prefetch(slow(), 2))
+    assert closed.is_set()
