@@ -1,13 +1,14 @@
 """Train the built-in model: `python -m anonymizer.training STAGE ...`; see docs/model-card.md.
 
-Stages, in order: head, render, guides, vae, latents, unet, export. Each one continues where it was
-stopped.
+Stages, in order: head, render, guides, vae, decoder, latents, unet, export. Each one continues
+where it was stopped.
 """
 
 import argparse
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -22,12 +23,13 @@ from anonymizer.training.export import export
 from anonymizer.training.guides import guide_missing
 from anonymizer.training.headmesh import load_head
 from anonymizer.training.latents import join_latents, latent_missing, load_latents
-from anonymizer.training.recipe import Recipe, read_recipe
+from anonymizer.training.recipe import Recipe, VaeRecipe, read_recipe
 from anonymizer.training.render import open_studio
 from anonymizer.training.unet import begin_unet, measure, train_unet
-from anonymizer.training.vae import begin_vae, train_vae
+from anonymizer.training.vae import begin_decoder, begin_vae, train_vae
 
 _EVERY = 200
+Pictures = tuple[torch.Tensor, torch.Tensor]
 
 
 def _say(text: str) -> None:
@@ -73,31 +75,46 @@ def _held_out(recipe: Recipe, folder: Path) -> list[Path]:
     return sorted(folder.glob("shard_*.npz"))[-kept:]
 
 
-def _vae(recipe: Recipe, args: argparse.Namespace) -> None:
+def _pictures(recipe: Recipe, args: argparse.Namespace) -> tuple[torch.Tensor, torch.Tensor]:
+    """Images and landmarks that may be trained on."""
     held = _held_out(recipe, args.out / "data")
-    shards = [
-        read_arrays(p) for p in sorted((args.out / "data").glob("shard_*.npz")) if p not in held
-    ]
+    paths = [p for p in sorted((args.out / "data").glob("shard_*.npz")) if p not in held]
+    shards = [read_arrays(path) for path in paths]
     images = torch.from_numpy(np.concatenate([shard["image"] for shard in shards]))
-    landmarks = torch.from_numpy(np.concatenate([shard["landmarks"] for shard in shards]))
-    place = args.out / "vae.pt"
-    run = checkpoint.resume(begin_vae(recipe.vae), place)
+    return images, torch.from_numpy(np.concatenate([shard["landmarks"] for shard in shards]))
+
+
+def _train_autoencoder(
+    run: checkpoint.Run, recipe: VaeRecipe, args: argparse.Namespace, pictures: Pictures, name: str
+) -> None:
+    checkpoint.resume(run, args.out / name)
     report = _meter()
-    while run.step < recipe.vae.steps:
-        until = min(recipe.vae.steps, run.step + _EVERY)
-        train_vae(run, images, landmarks, recipe.vae, until=until, report=report)
-        checkpoint.save(run, place)
+    while run.step < recipe.steps:
+        until = min(recipe.steps, run.step + _EVERY)
+        train_vae(run, *pictures, recipe, until=until, report=report)
+        checkpoint.save(run, args.out / name)
 
 
-def trained_vae(recipe: Recipe, out: Path) -> AutoencoderTiny:
+def _vae(recipe: Recipe, args: argparse.Namespace) -> None:
+    pictures = _pictures(recipe, args)
+    _train_autoencoder(begin_vae(recipe.vae), recipe.vae, args, pictures, "vae.pt")
+
+
+def _decoder(recipe: Recipe, args: argparse.Namespace) -> None:
+    only = replace(recipe.vae, steps=recipe.vae.decoder_steps, rate=recipe.vae.decoder_rate)
+    run = begin_decoder(trained_vae(recipe, args.out, "vae.pt"), only)
+    _train_autoencoder(run, only, args, _pictures(recipe, args), "decoder.pt")
+
+
+def trained_vae(recipe: Recipe, out: Path, name: str) -> AutoencoderTiny:
     """The autoencoder of a run."""
-    model = checkpoint.resume(begin_vae(recipe.vae), out / "vae.pt").average
+    model = checkpoint.resume(begin_vae(recipe.vae), out / name).average
     assert isinstance(model, AutoencoderTiny)
     return model
 
 
 def _latents(recipe: Recipe, args: argparse.Namespace) -> None:
-    model = trained_vae(recipe, args.out)
+    model = trained_vae(recipe, args.out, "vae.pt")
     folders = (args.out / name for name in ("data", "guides", "latents"))
     for path in latent_missing(model, *folders):
         _say(path.name)
@@ -120,7 +137,7 @@ def _export(recipe: Recipe, args: argparse.Namespace) -> None:
     run = checkpoint.resume(begin_unet(recipe.unet), args.out / "unet.pt")
     facts = {"unet_samples": run.step * recipe.unet.batch, "vae_steps": recipe.vae.steps}
     export(
-        trained_vae(recipe, args.out), run.average, args.weights,
+        trained_vae(recipe, args.out, "decoder.pt"), run.average, args.weights,
         strength=recipe.unet.start, steps=recipe.unet.sampling_steps, facts=facts,
     )  # fmt: skip
 
@@ -129,6 +146,7 @@ _STAGES: dict[str, Callable[[Recipe, argparse.Namespace], None]] = {
     "render": _render,
     "guides": _guides,
     "vae": _vae,
+    "decoder": _decoder,
     "latents": _latents,
     "unet": _unet,
     "export": _export,

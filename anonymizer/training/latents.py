@@ -97,7 +97,7 @@ def latent_arrays(model: AutoencoderTiny, pairs: list[Pair]) -> Shard:
 def condition_of(
     composite: Tensor, area: NDArray[np.bool_], structure: NDArray[np.float32]
 ) -> Tensor:
-    """The 13 channels beside the noisy latent: mask, composite latent 8, normals 3, coverage."""
+    """The channels beside the noisy latent: mask, composite latent, normals 3, coverage."""
     cells = composite.shape[-1]
     step = area.shape[0] // cells
     mask = np.any(area.reshape(cells, step, cells, step), axis=(1, 3))

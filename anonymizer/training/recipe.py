@@ -27,15 +27,20 @@ class VaeRecipe:
     """Residual blocks at each level, fine to coarse."""
     decoder_blocks: tuple[int, ...] = (4, 3, 1)
     """Residual blocks at each level, coarse to fine."""
-    latent_channels: int = 8
+    latent_channels: int = 12
     steps: int = 2600
     batch: int = 16
     patch: int = 64
     rate: float = 1.5e-3
+    decoder_steps: int = 3000
+    """Steps of the decoder alone after that, while the denoiser trains."""
+    decoder_rate: float = 8e-4
     noise: float = 0.1
     """Noise on the latents, so that the decoder forgives the denoiser's errors."""
     unit: float = 0.1
     """Weight of the distance of the latents to zero mean and unit spread."""
+    hue: float = 0.3
+    """Weight of the distance of two latent channels to the coarse colour of their cell."""
     grey: float = 0.13
     """Share of patches with a flat grey shape, as the masked context has."""
     seed: int = 11
@@ -47,7 +52,7 @@ class UnetRecipe:
 
     channels: tuple[int, ...] = (64, 128, 192)
     layers: int = 1
-    steps: int = 4000
+    steps: int = 3200
     batch: int = 32
     rate: float = 1.2e-3
     ema: float = 0.998

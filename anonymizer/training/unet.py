@@ -1,6 +1,6 @@
 """The denoiser: diffusers' `UNet2DModel`, trained to predict v under production's schedule.
 
-Input channels: noisy latent, then the 13 of `latents.condition_of`. There is no vector condition:
+Input channels: noisy latent, then those of `latents.condition_of`. There is no vector condition:
 identity, pose and expression come from the guide alone.
 """
 
@@ -15,7 +15,8 @@ from torch import Tensor
 from anonymizer.training.checkpoint import Run, begin, cosine_rate, generator, update
 from anonymizer.training.recipe import UnetRecipe
 
-CONDITION: Final = 13
+STRUCTURE: Final = 5
+"""Channels beside the two latents: mask, normals, coverage."""
 TIMESTEPS: Final = 1000
 
 
@@ -28,11 +29,11 @@ def build_scheduler() -> DDIMScheduler:
     )  # fmt: skip
 
 
-def build_unet(recipe: UnetRecipe, latent: int = 8, cells: int = 16) -> UNet2DModel:
+def build_unet(recipe: UnetRecipe, latent: int = 12, cells: int = 16) -> UNet2DModel:
     """An untrained denoiser with attention on the two coarser grids."""
     model: UNet2DModel = UNet2DModel(
         sample_size=cells,
-        in_channels=latent + CONDITION,
+        in_channels=2 * latent + STRUCTURE,
         out_channels=latent,
         block_out_channels=recipe.channels,
         layers_per_block=recipe.layers,
@@ -120,7 +121,7 @@ def train_unet(
         noise = torch.randn(clean.shape, generator=random)
         condition = data["condition"][chosen].float()
         weight = data["weight"][chosen]
-        start = beginnings(clean, condition[:, 1:9], timesteps, random)
+        start = beginnings(clean, condition[:, 1:-4], timesteps, random)
         loss = v_error(run.model, clean, condition, weight, timesteps, noise, start=start)
         update(run, loss, cosine_rate(recipe.rate, run.step, recipe.steps), recipe.ema)
         report(run.step, float(loss.detach()))
@@ -130,10 +131,10 @@ def train_unet(
 def sample(
     model: UNet2DModel, condition: Tensor, *, strength: float, steps: int, random: torch.Generator
 ) -> Tensor:
-    """Latents (B, 8, h, w) painted from the composite noised to `strength`, by DDIM."""
+    """Latents (B, C, h, w) painted from the composite noised to `strength`, by DDIM."""
     start = int(strength * TIMESTEPS) - 1
     times = torch.linspace(start, 0, steps + 1).round().long()
-    composite = condition[:, 1:9]
+    composite = condition[:, 1:-4]
     signal, spread = signal_and_noise(times[:1])
     x = signal * composite + spread * torch.randn(composite.shape, generator=random)
     for now, after in pairwise(times):
@@ -169,6 +170,6 @@ def measure(
     area = weight[:, :1].expand_as(clean)
     with torch.autocast("cpu", torch.bfloat16):
         painted = sample(model, condition, strength=strength, steps=steps, random=random)
-    for name, value in (("result", painted), ("composite", condition[:, 1:9])):
+    for name, value in (("result", painted), ("composite", condition[:, 1:-4])):
         figures[name] = round(float(((value - clean).abs() * area).sum() / area.sum()), 4)
     return figures

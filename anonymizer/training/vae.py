@@ -1,10 +1,9 @@
 """The autoencoder: diffusers' `AutoencoderTiny` on pixel-unshuffled pictures, factor eight.
 
 The network sees 2x2 pixels as 12 channels in the order of `torch.nn.functional.pixel_unshuffle`;
-values are in [-1, 1]. It has no normalisation layers: `AutoencoderKL` of the same size never
-learnt the second hue within our budget (its normalisation ties a picture's colours to its
-contrast), and without them a change stays where it is made, which temporal mediation needs.
-Latents have unit scale because the loss asks for it.
+values are in [-1, 1]. It has no normalisation layers, so a change stays where it is made, which
+temporal mediation needs; `AutoencoderKL` of the same size was as good and twice as slow. Latents
+have about unit scale because the loss asks for it.
 """
 
 from collections.abc import Callable
@@ -106,9 +105,20 @@ def vae_loss(
         noise = recipe.noise * torch.randn(latents.shape, generator=random)
         decoded = model.decode(latents + noise).sample
     scale = latents.mean((0, 2, 3)).square().mean() + (latents.std((0, 2, 3)) - 1).square().mean()
+    hues = (latents[:, -2:] - coarse_colour(batch, latents.shape[-1])).square().mean()
     rebuilt = F.pixel_shuffle(decoded.float(), UNSHUFFLE)
-    loss: Tensor = pyramid_loss(rebuilt - batch) + recipe.unit * scale
+    loss: Tensor = pyramid_loss(rebuilt - batch) + recipe.unit * scale + recipe.hue * hues
     return loss
+
+
+def coarse_colour(images: Tensor, cells: int) -> Tensor:
+    """Blue-orange and purple-green of latent cells, (B, 2, cells, cells), about unit spread.
+
+    The last two latent channels are asked to carry them. Left alone, neither this network nor
+    `AutoencoderKL` ever encoded the second: every channel was taken by edges in grey first.
+    """
+    red, green, blue = F.adaptive_avg_pool2d(images, cells).unbind(1)
+    return torch.stack([(red - blue) / 0.25, (green - (red + blue) / 2) / 0.1], 1)
 
 
 def train_vae(
@@ -123,6 +133,14 @@ def train_vae(
         loss = vae_loss(run.model, batch, recipe, random)
         update(run, loss, cosine_rate(recipe.rate, run.step, recipe.steps), 0.99)
         report(run.step, float(loss.detach()))
+
+
+def begin_decoder(trained: AutoencoderTiny, recipe: VaeRecipe) -> Run:
+    """A run that goes on with the decoder alone, so that latents made before stay valid."""
+    trained.encoder.requires_grad_(False)
+    run = begin(trained, recipe.decoder_rate, 1e-4)
+    run.model.decoder.requires_grad_(True)
+    return run
 
 
 @torch.no_grad()

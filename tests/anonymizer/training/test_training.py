@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,14 +19,16 @@ from anonymizer.training.masks import detail_weight, random_area
 from anonymizer.training.recipe import UnetRecipe, VaeRecipe, read_recipe
 from anonymizer.training.unet import (
     begin_unet,
+    beginnings,
     build_scheduler,
     draw_timesteps,
     measure,
     sample,
     signal_and_noise,
     train_unet,
+    v_error,
 )
-from anonymizer.training.vae import begin_vae, decode, encode, train_vae
+from anonymizer.training.vae import begin_vae, coarse_colour, decode, encode, train_vae
 
 VAE = VaeRecipe(
     width=12, encoder_blocks=(1, 1), decoder_blocks=(1, 1), steps=30, batch=4, patch=32, rate=4e-3
@@ -47,7 +50,7 @@ def pictures(count: int) -> Tensor:
 
 def latents(count: int = 8) -> dict[str, Tensor]:
     random = torch.Generator().manual_seed(2)
-    clean = torch.randn(count, 8, 16, 16, generator=random)
+    clean = torch.randn(count, 12, 16, 16, generator=random)
     condition = torch.cat([torch.ones(count, 1, 16, 16), clean, torch.zeros(count, 4, 16, 16)], 1)
     return {"clean": clean, "condition": condition, "weight": torch.ones(count, 2, 16, 16)}
 
@@ -124,7 +127,7 @@ def test_painting_follows_the_scheduler_of_diffusers():
     condition = latents(2)["condition"]
     ours = sample(model, condition, strength=0.8, steps=4, random=torch.Generator().manual_seed(3))
     scheduler = build_scheduler()
-    start, composite = torch.tensor([799]), condition[:, 1:9]
+    start, composite = torch.tensor([799]), condition[:, 1:13]
     noise = torch.randn(composite.shape, generator=torch.Generator().manual_seed(3))
     x = scheduler.add_noise(composite, noise, start)
     times = [799, 599, 400, 200]
@@ -190,7 +193,7 @@ def test_mirrored_pairs_mirror_picture_landmarks_and_normals():
     np.testing.assert_allclose(flipped.landmarks[2], [63 - 32, 36])
 
 
-def test_latent_arrays_hold_thirteen_condition_channels():
+def test_latent_arrays_hold_what_the_denoiser_is_given():
     picture, guides = shard()
     pair = make_pair(np.random.default_rng(0), picture, guides, 0, mirror=False)
     image, composite, area, structure = (
@@ -199,8 +202,8 @@ def test_latent_arrays_hold_thirteen_condition_channels():
     )
     wide = Pair(image, composite, area, structure, pair.landmarks * 2)
     arrays = latent_arrays(begin_vae(VaeRecipe(width=12)).average, [wide])
-    assert arrays["clean"].shape == (1, 8, 16, 16)
-    assert arrays["condition"].shape == (1, 13, 16, 16)
+    assert arrays["clean"].shape == (1, 12, 16, 16)
+    assert arrays["condition"].shape == (1, 17, 16, 16)
     assert arrays["condition"][0, 0].max() == 1
     assert arrays["weight"].shape == (1, 2, 16, 16)
 
@@ -231,7 +234,7 @@ def test_exported_weights_load_through_diffusers(tmp_path: Path):
     scheduler = DDIMScheduler.from_pretrained(tmp_path / "scheduler")
     images = pictures(2).permute(0, 3, 1, 2) / 127.5 - 1
     assert (encode(vae.float(), images) - encode(run.average, images)).abs().max() < 1e-2
-    given = torch.randn(1, 21, 16, 16)
+    given = torch.randn(1, 29, 16, 16)
     with torch.no_grad():
         difference = loaded(given, 10).sample - unet(given, 10).sample
     assert difference.abs().max() < 2e-2
@@ -254,3 +257,41 @@ def test_the_recipe_in_the_package_reads_and_typing_errors_are_named(tmp_path: P
     wrong.write_text("[uneet]\n")
     with pytest.raises(ValueError, match="uneet"):
         read_recipe(wrong)
+
+
+def test_two_latent_channels_are_told_the_coarse_colour():
+    grey, purple = torch.zeros(1, 3, 16, 16), torch.tensor([0.5, -0.5, 0.5])[None, :, None, None]
+    assert coarse_colour(grey, 2).abs().max() == 0
+    told = coarse_colour(purple.expand(1, 3, 16, 16), 2)
+    assert told.shape == (1, 2, 2, 2)
+    assert told[0, 0].abs().max() == 0
+    assert (told[0, 1] < -5).all()
+
+
+def test_beginnings_mix_in_the_composite_only_at_high_noise():
+    clean, composite = torch.zeros(400, 1, 2, 2), torch.ones(400, 1, 2, 2)
+    random = torch.Generator().manual_seed(6)
+    low = beginnings(clean, composite, torch.full((400,), 399), random)
+    high = beginnings(clean, composite, torch.full((400,), 400), random)
+    assert low.abs().max() == 0
+    assert 0.2 < float((high.amax((1, 2, 3)) > 0).float().mean()) < 0.4
+
+
+def test_v_of_a_mixed_start_leads_to_the_clean_latent():
+    """With the wanted v, one step of the sampler's arithmetic gives the clean latent back."""
+    data = latents(4)
+    timesteps = torch.full((4,), 700)
+    noise = torch.randn(4, 12, 16, 16, generator=torch.Generator().manual_seed(7))
+    start = data["clean"] + 0.5
+    signal, spread = signal_and_noise(timesteps)
+    noisy = signal * start + spread * noise
+
+    class Perfect(torch.nn.Module):
+        def forward(self, given: Tensor, _: Tensor) -> SimpleNamespace:
+            torch.testing.assert_close(given[:, :12], noisy)
+            return SimpleNamespace(sample=(signal * noisy - data["clean"]) / spread)
+
+    perfect: Any = Perfect()
+    error = v_error(perfect, data["clean"], data["condition"], data["weight"], timesteps, noise,
+                    start=start)  # fmt: skip
+    assert float(error) < 1e-9
