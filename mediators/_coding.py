@@ -5,8 +5,10 @@ once and a film can be coded chunk by chunk. Frames here are *slots* from 0; slo
 frame, or the boundary frame that the chunk before has coded.
 
 Chains of rounded steps lose slow motion, so every pixel also carries where its surface point was in
-the frame in which its id was born, as a *displacement* ``D(p) = birth position - p``. A pixel takes
-the id that was born where its own birth position rounds to.
+a frame of birth, as a *displacement* ``D(p) = birth position - p``. A pixel takes the id that its
+frame of birth shows where the birth position rounds to. Our notes (3.3) allow only ids that were
+born there; with any id, surface that comes into view strip by strip is not cut into as many ids
+(1.46 instead of 1.67 per pixel on the occluder scene of the tests, 12 frames).
 """
 
 from __future__ import annotations
@@ -100,12 +102,13 @@ def encode(
         active: ``(S, S)`` of slot i + 1: pixels that take part.
     """
     frames, home = [start], cv2.split(places(len(start.ids)))
-    born = np.full((len(matches) + 1, *start.ids.shape), NOBODY, np.int32)
-    born[0] = start.ids
+    shown = np.full((len(matches) + 1, *start.ids.shape), NOBODY, np.int32)
+    shown[0] = start.ids
     for slot, (match, part) in enumerate(zip(matches, active, strict=True), 1):
-        coded, new = _follow(frames[-1], match, part, born, home)
+        coded, new = _follow(frames[-1], match, part, shown, home)
         ids = np.arange(count, count + len(new), dtype=np.int32)
-        coded.ids.ravel()[new] = born[slot].ravel()[new] = ids
+        coded.ids.ravel()[new] = ids
+        shown[slot] = coded.ids
         coded.trail.reshape(-1, 4)[new, 2] = slot * _APART
         count += len(new)
         frames.append(coded)
@@ -116,7 +119,7 @@ def _follow(
     previous: Coded,
     match: Correspondence,
     active: NDArray[np.bool_],
-    born: NDArray[np.int32],
+    shown: NDArray[np.int32],
     home: Sequence[NDArray[np.float32]],
 ) -> tuple[Coded, NDArray[np.int64]]:
     """The next frame, and the indices of its pixels that are new, in raster order.
@@ -129,10 +132,10 @@ def _follow(
     lost = np.flatnonzero(~inherits)
     grid_x, grid_y = cv2.split(match.grid)
     x, y = grid_x + dx, grid_y + dy
-    ids = _looked_up(x, y, slots, born)
+    ids = _looked_up(x, y, slots, shown)
     ids.ravel()[lost] = NOBODY
     orphans = np.flatnonzero(inherits & (ids < 0))
-    ids.ravel()[orphans] = _parents(previous, born, match.grid.reshape(-1, 2)[orphans])
+    ids.ravel()[orphans] = _parents(previous, shown, match.grid.reshape(-1, 2)[orphans])
     lost = np.flatnonzero(ids < 0)
     slots.ravel()[lost] = -1
     dx, dy = x - home[0], y - home[1]
@@ -161,21 +164,24 @@ def _looked_up(
     x: NDArray[np.float32],
     y: NDArray[np.float32],
     slots: NDArray[np.float32],
-    born: NDArray[np.int32],
+    shown: NDArray[np.int32],
 ) -> NDArray[np.int32]:
-    """Ids born at birth positions, `NOBODY` where none was; wrong where the slot is negative."""
-    ids: NDArray[np.int32] = cv2.remap(born[0], x, y, cv2.INTER_NEAREST, borderValue=NOBODY)
+    """Ids shown at birth positions, `NOBODY` where none is; wrong where the slot is negative.
+
+    ``shown`` (T, S, S) holds the ids of all frames so far.
+    """
+    ids: NDArray[np.int32] = cv2.remap(shown[0], x, y, cv2.INTER_NEAREST, borderValue=NOBODY)
     later = np.flatnonzero(slots > 0)
     column, row, slot = (np.rint(plane.ravel()[later]).astype(np.int64) for plane in (x, y, slots))
     side = len(ids)
     inside = (column >= 0) & (column < side) & (row >= 0) & (row < side)
     at = np.where(inside, (slot * side + row) * side + column, 0)
-    ids.ravel()[later] = np.where(inside, born.ravel()[at], NOBODY)
+    ids.ravel()[later] = np.where(inside, shown.ravel()[at], NOBODY)
     return ids
 
 
 def _parents(
-    previous: Coded, born: NDArray[np.int32], points: NDArray[np.float32]
+    previous: Coded, shown: NDArray[np.int32], points: NDArray[np.float32]
 ) -> NDArray[np.int32]:
     """Ids of the pixels nearest to points ``(n, 2)``, unless those have theirs from a parent too.
 
@@ -184,13 +190,10 @@ def _parents(
     edges keep the ids they began with, and smear.
     """
     column, row = np.rint(points).astype(np.int64).T
-    displacement = previous.displacement[row, column]
-    x, y = (
-        np.rint(at + step).astype(np.int64)
-        for at, step in ((column, displacement[:, 0]), (row, displacement[:, 1]))
-    )
-    ids, side = previous.ids[row, column], len(previous.ids)
-    slot = previous.slots[row, column]
+    trail, ids, side = previous.trail[row, column], previous.ids[row, column], len(previous.ids)
+    x = np.rint(column + trail[:, 0]).astype(np.int64)
+    y = np.rint(row + trail[:, 1]).astype(np.int64)
+    slot = np.rint(trail[:, 2] / _APART).astype(np.int64)
     inside = (x >= 0) & (x < side) & (y >= 0) & (y < side)
-    own = born[slot, y.clip(0, side - 1), x.clip(0, side - 1)]
+    own = shown[slot, y.clip(0, side - 1), x.clip(0, side - 1)]
     return np.where(inside & (own == ids), ids, NOBODY)

@@ -14,7 +14,7 @@ from mediators import medm
 from mediators._coding import encode, key
 from mediators._flow import Dis, Estimated, alike, places, returns
 from mediators._noise import normals
-from mediators._seams import MedmCarry, shares, trust
+from mediators._seams import MedmCarry, handed_on, shares, trust
 from tests import factories
 from tests.mediators import oracle
 from tests.scenes import scene
@@ -229,6 +229,19 @@ def test_ids_and_values_cross_the_seam():
     np.testing.assert_array_equal(first[:, 1:], carry.ids[:, :-1])
     expected = painted(estimate(6, seed=9) * 0.3)[5].reshape(-1, 3) / 127.5 - 1
     np.testing.assert_allclose(carry.values[carry.ids.ravel()], expected, atol=1e-6)
+
+
+def test_carried_values_are_means_over_the_live_ids_which_are_named_anew():
+    coded, _ = key(np.array([[True, True], [False, True]]))
+    coded.ids[:] = [[7, 7], [-1, 2]]
+    pixels = np.array([[[0, 10, 20], [51, 30, 20]], [[9, 9, 9], [255, 0, 127]]], np.uint8)
+    weights = np.arange(9, dtype=np.float32)
+    where = np.zeros((2, 2, 2), np.float32), np.zeros((2, 2), np.int64)
+    carry = handed_on(coded, 3, pixels, weights, where)
+    np.testing.assert_array_equal(carry.ids, [[1, 1], [-1, 0]])
+    np.testing.assert_array_equal(carry.weights, [2, 7])
+    means = np.array([[255, 0, 127], [25.5, 20, 20]])
+    np.testing.assert_allclose(carry.values, means / 127.5 - 1, atol=1e-6)
 
 
 def test_the_ramp_lets_go_evenly_and_carried_values_count_once():

@@ -126,6 +126,13 @@ def test_precision_table_8_2_sums_are_exact_whatever_the_input(frames, dtype):
     assert float((result.double() - exact).abs().max()) <= rounding
 
 
+def test_a_constant_is_a_fixed_point_bitwise_however_many_pixels_share_an_id():
+    """In 31 bits a thousand values of 0.1 cannot be added exactly."""
+    repository = Repository.of(np.zeros((250, 2, 2), np.int32), 1)
+    constant = torch.full((250, 3, 2, 2), 0.1)
+    assert torch.equal(repository.harmonize(constant), constant)
+
+
 def test_the_number_of_threads_does_not_change_a_bit(ids):
     still, count, _ = oracle.code(*oracle.panned(6, 64, (0.4, 0.3)))
     repository, x = Repository.of(still, count), noise(shape=(6, 3, 64, 64))
