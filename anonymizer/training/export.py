@@ -1,6 +1,7 @@
 """Write trained networks where the program finds them: diffusers folders in half precision."""
 
 import json
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,11 @@ def export(
 
 
 def _write(model: ModelMixin, folder: Path) -> None:
-    copy = type(model).from_config(model.config)
-    copy.load_state_dict(model.state_dict())
-    copy.half().save_pretrained(folder, safe_serialization=True)
+    deepcopy(model).half().save_pretrained(folder, safe_serialization=True)
+    config = folder / "config.json"
+    table = json.loads(config.read_text())
+    table.pop("block_out_channels" if "encoder_block_out_channels" in table else "", None)
+    table.pop("_name_or_path", None)
+    config.write_text(json.dumps(table, indent=2) + "\n")
+    for file in folder.iterdir():
+        file.chmod(0o644)

@@ -32,7 +32,7 @@ class VaeRecipe:
     batch: int = 16
     patch: int = 64
     rate: float = 1.5e-3
-    decoder_steps: int = 3000
+    decoder_steps: int = 2000
     """Steps of the decoder alone after that, while the denoiser trains."""
     decoder_rate: float = 8e-4
     noise: float = 0.1
@@ -52,7 +52,7 @@ class UnetRecipe:
 
     channels: tuple[int, ...] = (64, 128, 192)
     layers: int = 1
-    steps: int = 3200
+    steps: int = 2800
     batch: int = 32
     rate: float = 1.2e-3
     ema: float = 0.998

@@ -90,13 +90,15 @@ def v_error(
 def beginnings(
     clean: Tensor, composite: Tensor, timesteps: Tensor, random: torch.Generator
 ) -> Tensor:
-    """Clean latents, at high noise three in ten mixed with the composite by a random share.
+    """Clean latents, from timestep 250 half of them mixed with the composite.
 
-    Below timestep 400 the composite would be asked to vanish within too little noise.
+    Half of the mixed ones are the composite itself, as at the first step of painting; the rest are
+    between the two, as an estimate is on the way. With less noise than that the composite would
+    have to vanish within too little.
     """
     count = len(clean)
-    share = torch.rand(count, generator=random)
-    mixed = (torch.rand(count, generator=random) < 0.3) & (timesteps >= 400)
+    share = (2 * torch.rand(count, generator=random)).clamp(max=1)
+    mixed = (torch.rand(count, generator=random) < 0.5) & (timesteps >= 250)
     return torch.lerp(clean, composite, (share * mixed).view(-1, 1, 1, 1))
 
 

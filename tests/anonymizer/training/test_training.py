@@ -271,10 +271,11 @@ def test_two_latent_channels_are_told_the_coarse_colour():
 def test_beginnings_mix_in_the_composite_only_at_high_noise():
     clean, composite = torch.zeros(400, 1, 2, 2), torch.ones(400, 1, 2, 2)
     random = torch.Generator().manual_seed(6)
-    low = beginnings(clean, composite, torch.full((400,), 399), random)
-    high = beginnings(clean, composite, torch.full((400,), 400), random)
+    low = beginnings(clean, composite, torch.full((400,), 249), random)
+    high = beginnings(clean, composite, torch.full((400,), 250), random)
     assert low.abs().max() == 0
-    assert 0.2 < float((high.amax((1, 2, 3)) > 0).float().mean()) < 0.4
+    assert 0.4 < float((high.amax((1, 2, 3)) > 0).float().mean()) < 0.6
+    assert 0.2 < float((high.amin((1, 2, 3)) == 1).float().mean()) < 0.3
 
 
 def test_v_of_a_mixed_start_leads_to_the_clean_latent():
