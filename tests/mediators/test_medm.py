@@ -114,6 +114,19 @@ def test_pixels_that_look_different_do_not_correspond():
     assert alike(here, here + 20, places(SIDE)).all()
 
 
+def test_what_looks_different_is_new_whatever_the_flow_says():
+    class Resting:
+        def __call__(self, target, source):
+            still = np.zeros((SIDE, SIDE, 2), np.float32)
+            return still, still
+
+    pixels = np.full((2, SIDE, SIDE, 3), 100, np.uint8)
+    pixels[1, :, :12] += 60
+    found = Estimated(Resting())(oracle.clip_of(pixels), 1, 0)
+    assert not found.valid[:, :11].any()
+    assert found.valid[:, 13:].all()
+
+
 def test_a_cut_makes_every_pixel_new():
     pixels = np.stack([factories.picture((SIDE, SIDE), seed=s) for s in (0, 5)])
     pixels[1] = 255 - pixels[0]
