@@ -122,3 +122,26 @@ def test_a_film_that_does_not_change_has_one_tone() -> None:
     clip = factories.clip(T=5, S=S, motion=(0, 0))
     toned = conditions.toned(clip, [guide(0.5)] * 5)
     assert all(np.allclose(g.colour, toned[0].colour, atol=1e-6) for g in toned)
+
+
+def test_detail_is_the_drawings_and_light_the_paintings():
+    """Coarse waves differ in light, fine ones in structure; each must come from its source."""
+    side = 64
+    y, x = np.mgrid[:side, :side].astype(np.float32)
+    coarse, fine = 40 * np.sin(x / 20), 30 * np.sin(x * 1.5 + y)
+    light, grain = 128 + coarse, 128 + fine
+    painted, drawn = (
+        np.repeat(plane[None, ..., None], 3, -1).round().astype(np.uint8)
+        for plane in (light, grain)
+    )
+    cover = np.ones((side, side), np.float32)
+    cover[:, :20] = 0
+    guide = Guide(
+        np.zeros((side, side, 3), np.float32), cover, np.zeros((side, side, 3), np.float32)
+    )
+    result = conditions.detailed(painted, drawn, [guide], 4.0)
+    inner = np.s_[0, 12:52, 34:54, 0]
+    expected = (light + fine)[inner[1:3]]
+    assert abs(result[inner] - expected).mean() < 4
+    assert abs(painted[inner].astype(float) - expected).mean() > 15
+    assert np.array_equal(result[:, :, :14], painted[:, :, :14])  # nothing is drawn there

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from anonymizer.data import Clip
 from anonymizer.diffusion import conditions, inpainter, weights
 from anonymizer.diffusion.conditions import images
-from anonymizer.diffusion.inpainter import FaceReplacer, PromptReplacer
+from anonymizer.diffusion.faces import FaceReplacer
 from anonymizer.diffusion.painter import source
+from anonymizer.diffusion.prompts import PromptReplacer
 from anonymizer.errors import MissingWeights
 from anonymizer.protocols import Replacer
 from anonymizer.settings import Painting

@@ -120,7 +120,8 @@ def write_builtin(folder: Path, **card: Any) -> Path:
         clip_sample=False,
         timestep_spacing="trailing",
     ).save_pretrained(folder / "scheduler")
-    table = {"format": "veilframe-model-1", "size": SIZE, "strength": 0.7, "steps": 4, **card}
+    told = {"format": "veilframe-model-1", "size": SIZE, "strength": 0.7, "steps": 4, "detail": 0}
+    table = told | card
     (folder / "model.json").write_text(json.dumps(table))
     return folder
 

@@ -1,0 +1,118 @@
+"""Painters of the Stable Diffusion family, told by a prompt whom to paint.
+
+Symbols: N new crops of S pixels; latents `(N, C, h, w)`; sigma as in `diffusion.schedule`. `pixels`
+of a clip are read only when sampling is told to start from the source (which breaks invariant P1).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from anonymizer.diffusion import conditions
+from anonymizer.diffusion.guidance import classifier_free, keep_known
+from anonymizer.diffusion.model import Condition
+from anonymizer.diffusion.painter import Painter, source
+from anonymizer.diffusion.schedule import ddim_sigmas
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from anonymizer.data import Clip
+    from anonymizer.protocols import Denoiser, Mediation
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class PromptReplacer:
+    """A Stable Diffusion inpainter told by a prompt whom to paint.
+
+    A network with 2 C + 1 input channels is told the mask and the masked picture (trained for
+    inpainting); one with C channels has the known region put back into each estimate.
+    """
+
+    painter: Painter
+    prompt: Tensor
+    """(1, L, D) hidden states of what is wanted."""
+    negative: Tensor
+    """(1, L, D) hidden states of what is not."""
+    steps: int = 20
+    guidance: float = 5.0
+    init: Literal["noise", "source"] = "noise"
+    strength: float = 0.5
+    """With `init="source"`: share of the steps that is run, from the noised original face. This
+    breaks P1."""
+
+    @property
+    def size(self) -> int:
+        """Side S of the crops in pixels."""
+        return self.painter.size
+
+    @property
+    def non_interference(self) -> bool:
+        """Whether nothing inside a protected area reaches what is painted (P1)."""
+        return self.init != "source"
+
+    def sketch(self, clip: Clip, seed: int) -> PromptSketch:
+        """Nothing is drawn beforehand; `seed` chooses the noise, and with it the person.
+
+        Raises:
+            ValueError: if the crops have another size.
+        """
+        return PromptSketch(self, self.painter.checked(clip), seed)
+
+    @property
+    def inpaints(self) -> bool:
+        """Whether the network takes mask and masked picture."""
+        taken = int(self.painter.model.network.config.in_channels)
+        return taken == 2 * self.painter.autoencoder.channels + 1
+
+    def guided(self, channels: Tensor | None) -> Denoiser:
+        """The denoiser under the prompt, told further input channels or none."""
+        model = self.painter.model
+        wanted, unwanted = Condition(channels, self.prompt), Condition(channels, self.negative)
+        return classifier_free(model.given(wanted), model.given(unwanted), self.guidance)
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class PromptSketch:
+    """One clip, to be painted by a prompt."""
+
+    replacer: PromptReplacer
+    clip: Clip
+    seed: int
+
+    @property
+    def moving(self) -> Clip:
+        """The clip itself: what a prompt will paint follows the motion of the original."""
+        return self.clip
+
+    @torch.no_grad()
+    def paint(self, mediation: Mediation) -> NDArray[np.uint8]:
+        """New crops (N, S, S, 3).
+
+        Raises:
+            FloatingPointError: if a result is not finite.
+        """
+        replacer, painter, clip = self.replacer, self.replacer.painter, self.clip
+        known = painter.encoded(conditions.blanked(clip))
+        cells = conditions.hidden_cells(clip, painter.autoencoder.factor).to(painter.device)
+        told = replacer.inpaints
+        denoise = replacer.guided(torch.cat([cells, known], 1) if told else None)
+        strength = replacer.strength if replacer.init == "source" else 1.0
+        sigmas = ddim_sigmas(painter.model.schedule, replacer.steps, strength)
+        noise = mediation.noise(tuple(known.shape), self.seed).to(painter.device)
+        x = self._beginning(noise, sigmas[0])
+        agreed = painter.agreed(denoise, mediation, sigmas)
+        whole = agreed if told else keep_known(agreed, known, cells)
+        return painter.painted(whole, x, sigmas, mediation)
+
+    def _beginning(self, noise: Tensor, sigma: float) -> Tensor:
+        """Latents at the first noise level: pure noise, or the noised original (SDEdit)."""
+        if self.replacer.init == "source":
+            return self.replacer.painter.encoded(source(self.clip)) + sigma * noise
+        return noise * math.sqrt(1 + sigma**2)
