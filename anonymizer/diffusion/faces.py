@@ -1,8 +1,8 @@
 """The built-in painter: a drawn head, made real by a guided inpainter.
 
-Symbols: N new crops of S pixels; latents `(N, C, h, w)`; sigma as in `diffusion.schedule`. Of a clip
-only `context`, `hidden`, `mask` and `landmarks` are read, never `pixels` (invariant P1), unless it
-is told to start from the source, and then says so in `non_interference`.
+Symbols: N new crops of S pixels; latents `(N, C, h, w)`; sigma as in `diffusion.schedule`.
+Of a clip only `context`, `hidden`, `mask` and `landmarks` are read, never `pixels` (invariant P1),
+unless it is told to start from the source, and then says so in `non_interference`.
 """
 
 from __future__ import annotations
