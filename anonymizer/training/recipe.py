@@ -13,7 +13,7 @@ class DataRecipe:
     """Which people are drawn."""
 
     seed: int = 1
-    people: int = 19200
+    people: int = 4096
     held_out: int = 256
     """The last people of the set, kept for measuring."""
 
@@ -28,7 +28,7 @@ class VaeRecipe:
     decoder_blocks: tuple[int, ...] = (4, 3, 1)
     """Residual blocks at each level, coarse to fine."""
     latent_channels: int = 12
-    steps: int = 2600
+    steps: int = 4000
     batch: int = 16
     patch: int = 64
     rate: float = 1.5e-3

@@ -217,6 +217,8 @@ def test_random_areas_cover_the_landmarks_and_differ():
         assert second[y, x]
     assert (first != second).any()
     assert not first[0].any()
+    aside = landmarks + np.array([38, 0])
+    assert random_area(np.random.default_rng(1), aside, 128)[int(aside[1, 1]), int(aside[1, 0])]
 
 
 def test_detail_weight_peaks_at_eyes_and_mouth():
@@ -260,12 +262,12 @@ def test_the_recipe_in_the_package_reads_and_typing_errors_are_named(tmp_path: P
 
 
 def test_two_latent_channels_are_told_the_coarse_colour():
-    grey, purple = torch.zeros(1, 3, 16, 16), torch.tensor([0.5, -0.5, 0.5])[None, :, None, None]
-    assert coarse_colour(grey, 2).abs().max() == 0
-    told = coarse_colour(purple.expand(1, 3, 16, 16), 2)
+    colours = torch.tensor([[0.2, 0.2, 0.2], [0.5, -0.5, 0.1]])  # grey left, a purple right
+    picture = colours.repeat_interleave(8, 0).T[None, :, None].expand(1, 3, 16, 16)
+    told = coarse_colour(picture, 2)
     assert told.shape == (1, 2, 2, 2)
-    assert told[0, 0].abs().max() == 0
-    assert (told[0, 1] < -5).all()
+    torch.testing.assert_close(told[0, :, 0, 0], torch.zeros(2), atol=1e-6, rtol=0)
+    torch.testing.assert_close(told[0, :, 1, 1], torch.tensor([0.4 / 0.25, -0.8 / 0.1]))
 
 
 def test_beginnings_mix_in_the_composite_only_at_high_noise():
