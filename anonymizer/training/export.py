@@ -10,7 +10,6 @@ from diffusers import AutoencoderTiny, ModelMixin, UNet2DModel
 from anonymizer.training.render import SIZE
 from anonymizer.training.unet import build_scheduler
 
-
 DETAIL = 1 / 16
 """Structure finer than this share of the crop is taken from the guide: the denoiser's is softer."""
 
@@ -34,7 +33,8 @@ def export(
     build_scheduler().save_pretrained(folder / "scheduler")
     card = {
         "format": "veilframe-model-1", "size": SIZE, "strength": strength, "steps": steps,
-        "detail": DETAIL, "unshuffle": 2, "condition": ["mask", "composite latent", "normals", "coverage"], **facts,
+        "detail": DETAIL, "unshuffle": 2,
+        "condition": ["mask", "composite latent", "normals", "coverage"], **facts,
     }  # fmt: skip
     (folder / "model.json").write_text(json.dumps(card, indent=2) + "\n")
 

@@ -1,7 +1,17 @@
 """All benchmarks on the samples, one after the other: python -m tests.benchmarks."""
 
-from tests.benchmarks import bench_medm, bench_memory, bench_stages
+import tests.benchmarks.bench_medm as medm
+import tests.benchmarks.bench_memory as memory
+import tests.benchmarks.bench_seams as seams
+import tests.benchmarks.bench_stages as stages
 
-for bench in (bench_medm, bench_stages, bench_memory):
-    print(f"\n== {bench.__name__.rsplit('.', 1)[1]}")
-    bench.main([])
+SAMPLE = "samples/talking.mp4"
+
+for name, bench, words in (
+    ("coding and harmonization", medm, []),
+    ("stages", stages, [SAMPLE]),
+    ("seams", seams, [SAMPLE]),
+    ("memory", memory, [SAMPLE]),
+):
+    print(f"\n== {name}")
+    bench.main(words)
