@@ -58,9 +58,9 @@ class UnetRecipe:
     ema: float = 0.998
     strength: float = 0.85
     """Highest noise level trained mostly, as a share of the schedule."""
-    start: float = 0.7
+    start: float = 0.45
     """Noise level from which painting starts, chosen by looking."""
-    sampling_steps: int = 5
+    sampling_steps: int = 4
     seed: int = 12
 
 
