@@ -16,7 +16,9 @@ from anonymizer.head.tone import tone_gain, with_gain
 SOLID: Final = 0.99
 """Coverage from which the drawing is the head and nothing else."""
 SMOOTHING: Final = 3.0
-"""Standard deviation, in frames, of the smoothing of tone over a chunk."""
+"""Standard deviation, in frames, of the smoothing of tone."""
+MEMORY: Final = 4
+"""Frames before one that its tone is smoothed with: the overlap of chunks."""
 RIM: Final = 16
 """Hidden pixels this part of the crop's side around a face's mask still belong to that face: what
 is blanked reaches further than what is pasted, by a few pixels of the frame."""
@@ -114,9 +116,13 @@ def detailed(
 
 
 def _smoothed(values: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Gaussian mean of rows (T, K) over time, renormalised at the ends."""
+    """Weighted mean of each row (T, K) with the `MEMORY` rows before it.
+
+    Only the past counts: a chunk that sees as many frames of the one before goes on without a jump.
+    """
     time = np.arange(len(values))
-    weights = np.exp(-0.5 * ((time[:, None] - time) / SMOOTHING) ** 2)
+    age = time[:, None] - time
+    weights = np.exp(-0.5 * (age / SMOOTHING) ** 2) * ((age >= 0) & (age <= MEMORY))
     return np.asarray(weights @ values / weights.sum(1, keepdims=True))
 
 
