@@ -89,7 +89,7 @@ def _timed(studio: Studio, watch: Watch) -> Studio:
         studio,
         face=replace(
             brush,
-            replacer=Timed(brush.replacer, replace="  diffuse (with harmonization)"),
+            replacer=Timed(brush.replacer, sketch="  draw guides"),
             mediator=Timed(brush.mediator, prepare="  flow and coding"),
         ),
     )
