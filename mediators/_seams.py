@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from anonymizer.data import Carry, Clip
 from mediators._coding import Coded
@@ -22,14 +24,21 @@ CAP: Final = 16
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class MedmCarry(Carry):
-    """The boundary frame: its ids, what was painted there, and where its noise came from."""
+    """The boundary frame: its ids, what was agreed on there, and where its noise came from.
+
+    Like is drawn to like: at each noise level the next chunk holds on to what this one agreed on at
+    that level. Final pixels will not do. They have what the last step and the replacer add, and it
+    would be added once more in every chunk, then fade (medm.md 9.2).
+    """
 
     index: int
     """Index of the boundary frame."""
     ids: NDArray[np.int32]
     """``(S, S)`` ids 0 to M - 1, negative where inactive."""
+    levels: tuple[float, ...]
+    """L noise levels at which the loop asked."""
     values: NDArray[np.float32]
-    """``(M, 3)`` in [-1, 1], mean of the painted pixels of each id."""
+    """``(L, M, 3)`` in about [-1, 1], what each id was at each level, not limited."""
     weights: NDArray[np.float32]
     """``(M,)`` pixels that each id has had."""
     origin: NDArray[np.float32]
@@ -94,19 +103,10 @@ def shares(
     return np.repeat(levels[:, None], len(weights), axis=1).astype(np.float32)
 
 
-def trust(sigma: float) -> float:
-    """Weight of carried values at a noise level, in (0, 1].
-
-    Painted pixels are sharper than what a model expects at high noise: beyond sigma 1 their weight
-    falls with the share of signal in the picture, alphabar = 1 / (1 + sigma^2).
-    """
-    return min(1.0, 2 / (1 + sigma * sigma))
-
-
 def handed_on(
     coded: Coded,
     index: int,
-    painted: NDArray[np.uint8],
+    agreed: Mapping[float, Tensor],
     counts: NDArray[np.float32],
     where: tuple[NDArray[np.float32], NDArray[np.int64]],
 ) -> MedmCarry:
@@ -115,7 +115,7 @@ def handed_on(
     Args:
         coded: the frame.
         index: its frame index.
-        painted: ``(S, S, 3)`` its final crop.
+        agreed: ``(3, S, S)`` its harmonized crop at every noise level.
         counts: ``(K,)`` pixels that every id of the chunk has had so far.
         where: its pixels' `origins`.
     """
@@ -125,10 +125,10 @@ def handed_on(
     renamed = np.cumsum(live, dtype=np.int32) - 1
     ids = coded.ids.copy()
     ids[active] = renamed[ids[active]]
-    pixels = np.bincount(ids[active], minlength=int(live.sum()))
-    sums = [np.bincount(ids[active], painted[active][:, c]) for c in range(3)]
-    values = np.stack(sums, 1) / pixels[:, None] / 127.5 - 1
-    return MedmCarry(index, ids, values.astype(np.float32), counts[live], *where)
+    values = np.zeros((len(agreed), int(live.sum()), 3), np.float32)
+    for level, crop in zip(values, agreed.values(), strict=True):
+        level[ids[active]] = crop.float().cpu().numpy()[:, active].T
+    return MedmCarry(index, ids, tuple(agreed), values, counts[live], *where)
 
 
 def boundary(clip: Clip, carry: Carry | None) -> MedmCarry | None:

@@ -2,14 +2,15 @@
 
 Optical flow between neighbouring crops says which pixels show the same surface point; those share
 an id. Estimates of the clean crops are replaced by means over ids, noise starts where the surface
-was, and the last frame of a chunk hands its ids on to the next. Only geometry is taken from the
-original pixels (invariant P1). How strongly means are blended in is the diffusion loop's affair.
+was, and the last frame of a chunk hands on its ids and what they were. Only geometry is taken from
+the original pixels (invariant P1). How strongly means are blended in is the diffusion loop's
+affair.
 """
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -23,7 +24,7 @@ from mediators import _noise
 from mediators._coding import Coded, Encoding, encode, key, resumed
 from mediators._flow import Correspond, Dis, Estimated
 from mediators._repository import Anchor, Repository
-from mediators._seams import MedmCarry, Rule, boundary, handed_on, origins, shares, trust
+from mediators._seams import MedmCarry, Rule, boundary, handed_on, origins, shares
 
 FLOWS = {"dis": Dis}
 """Flow estimators by name."""
@@ -38,12 +39,14 @@ class MedmMediation:
     indices: NDArray[np.int64]
     """Frame index of every coded frame."""
     repository: Repository
-    """Of the new crops only: painted pixels of the boundary frame count once, in ``past``."""
+    """Of the new crops only: pixels of the boundary frame count once, in ``past``."""
     past: MedmCarry | None
     share: NDArray[np.float32]
     """``(N, M)`` of the carried values."""
     window: int | None
     """Frames that a mean may span."""
+    agreed: dict[float, Tensor] = field(default_factory=dict)
+    """Of each noise level asked for, the last crop (3, S, S) of the answer: what is handed on."""
 
     @property
     def new(self) -> tuple[Coded, ...]:
@@ -77,33 +80,38 @@ class MedmMediation:
         return _noise.cells(places, births[y, x], index, factor)
 
     def __call__(self, x0: Tensor, sigma: float) -> Tensor:
-        """Means along trajectories of ``(N, 3, S, S)``, near the seam drawn to what was painted."""
+        """Means along trajectories of ``(N, 3, S, S)``, near the seam drawn to the last chunk's.
+
+        The last crop is kept for `carry`; asking again at a level replaces it.
+        """
         side = len(self.new[0].ids)
         expected = (len(self.new), 3, side, side)
         if x0.shape != expected:
             raise ValueError(f"crops must be {expected}, got {tuple(x0.shape)}")
         plan = self.repository.to(x0.device)
         anchor = self._anchor(sigma, x0.device)
-        return plan.harmonize(x0, window=self.window, anchor=anchor)
+        result = plan.harmonize(x0, window=self.window, anchor=anchor)
+        self.agreed[sigma] = result[-1].clone()
+        return result
 
     def _anchor(self, sigma: float, device: torch.device) -> Anchor | None:
-        if self.past is None or not self.share.any():
+        if self.past is None or sigma not in self.past.levels or not self.share.any():
             return None
-        weights = torch.from_numpy(self.share * np.float32(trust(sigma)))
-        return Anchor(torch.from_numpy(self.past.values).to(device), weights.to(device))
+        values = torch.from_numpy(self.past.values[self.past.levels.index(sigma)])
+        return Anchor(values.to(device), torch.from_numpy(self.share).to(device))
 
     def attach(self, model: Any) -> AbstractContextManager[None]:  # noqa: ANN401 - any torch module
         """Do nothing: MeDM works on pixels."""
         return nullcontext()
 
     def carry(self, final: NDArray[np.uint8]) -> Carry | None:
-        """The last crop as the boundary frame of the next chunk."""
+        """The last crop, as the loop saw it, for the boundary frame of the next chunk."""
         last = self.new[-1]
         counts = self.repository.counts.numpy().astype(np.float32)
         if self.past is not None:
             counts[: len(self.past.weights)] += self.past.weights
         where = origins(last, self.indices, self.past)
-        return handed_on(last, int(self.indices[-1]), final[-1], counts, where)
+        return handed_on(last, int(self.indices[-1]), self.agreed, counts, where)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -122,7 +130,7 @@ class Medm:
         if past is None:
             start, count = key(active[first])
         else:
-            start, count = resumed(past.ids, past.origin), len(past.values)
+            start, count = resumed(past.ids, past.origin), len(past.weights)
         span = range(first + 1, len(clip.indices))
         matches = [self.correspond(clip, at, at - 1) for at in span]
         encoding = encode(start, count, matches, [active[at] for at in span])
@@ -151,7 +159,7 @@ def build(
 
     Args:
         flow: estimator of optical flow.
-        rule: how painted values cross from chunk to chunk.
+        rule: how values cross from chunk to chunk.
         window: number of frames that a mean may span; None for the whole chunk.
         correspond: replaces flow and its tests.
 

@@ -148,7 +148,7 @@ def in_chunks(grids, valid, active, lengths):
         if carry is None:
             (start, count), first = key(active[0]), 1
         else:
-            start, count, first = resumed(carry.ids, carry.origin), len(carry.values), at
+            start, count, first = resumed(carry.ids, carry.origin), len(carry.weights), at
         encoding = encode(start, count, found[first - 1 : stop - 1], list(active[first:stop]))
         fresh = encoding.count - len(names)
         table = np.concatenate([names, used + np.arange(fresh)])
@@ -157,10 +157,9 @@ def in_chunks(grids, valid, active, lengths):
         assert encoding.count <= len(names) + len(frames) * start.ids.size
         parts.append(np.stack([np.where(f.ids >= 0, table[f.ids], -1) for f in frames]))
         where = origins(frames[-1], np.arange(100), carry)
-        blank = np.zeros((*start.ids.shape, 3), np.uint8)
         weights = np.ones(encoding.count, np.float32)
-        carry = handed_on(frames[-1], stop - 1, blank, weights, where)
-        names = np.zeros(len(carry.values), int)
+        carry = handed_on(frames[-1], stop - 1, {}, weights, where)
+        names = np.zeros(len(carry.weights), int)
         names[carry.ids[carry.ids >= 0]] = parts[-1][-1][carry.ids >= 0]
         at = stop
     return np.concatenate(parts)
