@@ -59,7 +59,10 @@ class FlowEstimator(Protocol):
 
 
 class Mediation(Protocol):
-    """A prepared, immutable plan for one clip of one chunk; N = T - lead crops are new."""
+    """A prepared plan for one clip of one chunk; N = T - lead crops are new.
+
+    Answers do not depend on earlier calls, but `carry` may: it hands on what the loop was told.
+    """
 
     def noise(self, shape: tuple[int, ...], seed: int) -> torch.Tensor:
         """Standard normal noise ``(N, C, h, w)`` float32, shared along trajectories."""
