@@ -54,6 +54,8 @@ def cut_clip(
     """
     crops = [_cut(frame, track, everyone, size) for frame in frames]
     pixels, context, hidden, mask, matrices, landmarks = map(np.stack, zip(*crops, strict=True))
+    faces = [track.faces[frame.index - track.start] for frame in frames]
+    motions = [face.motion for face in faces if face.motion is not None]
     return Clip(
         track=track.id,
         indices=tuple(frame.index for frame in frames),
@@ -64,6 +66,7 @@ def cut_clip(
         frame_from_crop=matrices,
         landmarks=landmarks,
         lead=lead,
+        motion=np.stack(motions) if len(motions) == len(faces) else None,
     )
 
 

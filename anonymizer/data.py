@@ -108,7 +108,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Face:
-    """One face in one frame. Its ``repr`` shows no landmarks."""
+    """One face in one frame. Its ``repr`` shows neither landmarks nor motion."""
 
     box: Box
     """Half-open, finite, not empty; may reach past the frame."""
@@ -116,6 +116,8 @@ class Face:
     """Detector's confidence in [0, 1]."""
     landmarks: NDArray[np.float32] | None = None
     """``(5, 2)`` in frame pixels, or None when the detector gives none."""
+    motion: NDArray[np.float32] | None = None
+    """``(K,)`` what the face does, as ``anonymizer.head.expression`` numbers it; None: not read."""
 
     def __post_init__(self) -> None:
         x0, y0, x1, y1 = self.box
@@ -127,6 +129,10 @@ class Face:
             if self.landmarks.shape != (5, 2) or not np.isfinite(self.landmarks).all():
                 raise ValueError(f"landmarks must be finite (5, 2), got {self.landmarks.shape}")
             _frozen(self.landmarks)
+        if self.motion is not None:
+            if self.motion.ndim != 1 or not np.isfinite(self.motion).all():
+                raise ValueError(f"motion must be finite (K,), got {self.motion.shape}")
+            _frozen(self.motion)
 
     def __repr__(self) -> str:
         return f"Face(score={self.score:.2f}, landmarks={self.landmarks is not None})"
@@ -170,7 +176,7 @@ class Track:
     start: int
     """Frame index of the first face."""
     faces: tuple[Face, ...]
-    """One per consecutive frame; all with landmarks or none."""
+    """One per consecutive frame; all with landmarks or none, all with motion or none."""
     origins: tuple[Origin, ...]
 
     def __post_init__(self) -> None:
@@ -214,6 +220,8 @@ class Clip:
     landmarks: NDArray[np.float64]
     """``(T, 5, 2)`` in crop pixels."""
     lead: int = 0
+    motion: NDArray[np.float32] | None = None
+    """``(T, K)`` what the face does; None where it was not read: a face at rest."""
 
     def __post_init__(self) -> None:
         count, side = len(self.indices), self.pixels.shape[1]
@@ -230,6 +238,10 @@ class Clip:
             if array.shape != shape:
                 raise ValueError(f"{name} must be {shape}, got {array.shape}")
             _frozen(array)
+        if self.motion is not None:
+            if self.motion.ndim != 2 or len(self.motion) != count:
+                raise ValueError(f"motion must be ({count}, K), got {self.motion.shape}")
+            _frozen(self.motion)
         if not 0 <= self.lead < count:
             raise ValueError(f"lead {self.lead} must leave at least one of {count} crops")
 

@@ -45,6 +45,18 @@ class Detector(Protocol):
         ...
 
 
+class Reader(Protocol):
+    """Reads what a face does."""
+
+    def read(self, image: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Numbers ``(K,)`` of the face with these landmarks ``(5, 2)`` in a picture.
+
+        Raises:
+            ValueError: if the landmarks give no direction or scale.
+        """
+        ...
+
+
 class FlowEstimator(Protocol):
     """Finds where each pixel of one picture was in another."""
 
@@ -125,6 +137,7 @@ __all__ = [
     "FlowEstimator",
     "Mediation",
     "Mediator",
+    "Reader",
     "Replacer",
     "Sink",
     "Sketch",

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 SPAN: Final = 4
 """Half width, in frames, of the smoothing kernel."""
 _KERNEL: Final[NDArray[np.float64]] = np.exp(-0.5 * (np.arange(-SPAN, SPAN + 1) / 2.0) ** 2)
+_QUICK: Final[NDArray[np.float64]] = np.exp(-0.5 * (np.arange(-SPAN, SPAN + 1) / 1.2) ** 2)
 
 
 def steady(values: NDArray[np.float64], sides: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -25,9 +26,22 @@ def steady(values: NDArray[np.float64], sides: NDArray[np.float64]) -> NDArray[n
     return kept
 
 
-def _blurred(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def quiet(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Smooth numbers ``(T, K)`` about [0, 1] over time without lag; what is quick stays as it is.
+
+    Each number by itself: a tremble is averaged away, a blink of three frames is left alone.
+    """
+    smooth = _blurred(values, _QUICK)
+    trust = ((np.abs(values - smooth) - 0.05) / 0.07).clip(0, 1)
+    kept: NDArray[np.float64] = smooth + trust * (values - smooth)
+    return kept
+
+
+def _blurred(
+    values: NDArray[np.float64], whole: NDArray[np.float64] = _KERNEL
+) -> NDArray[np.float64]:
     reach = min(SPAN, len(values) - 1)
-    kernel = _KERNEL[SPAN - reach : SPAN + reach + 1]
+    kernel = whole[SPAN - reach : SPAN + reach + 1]
     front = 2 * values[0] - values[reach:0:-1]
     back = 2 * values[-1] - values[-2 : -2 - reach : -1]
     padded = np.concatenate([front, values, back])

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -79,7 +79,8 @@ def link(
         gap: Longest run of frames without a sighting that is filled.
 
     Returns:
-        Tracks by first frame. Every face has landmarks. Boxes hold what was detected.
+        Tracks by first frame. Every face has landmarks. Boxes hold what was detected. Motion is
+        filled and steadied where it was read in some frame of the track.
     """
     pieces = [
         _Piece((index,), (face,))
@@ -210,8 +211,9 @@ def _track(
     filled = _filled(every, seen, raw)
     boxes = smoothing.covering(smoothing.steady(filled, _sides(filled)), filled)
     flat = smoothing.steady(_filled(every, seen, points.reshape(-1, 10)), _sides(filled))
+    motions = _motions(piece, every)
     sighted = set(piece.frames)
-    faces = [_face(*values) for values in zip(boxes, flat, scores, strict=True)]
+    faces = [_face(*values) for values in zip(boxes, flat, scores, motions, strict=True)]
     origins: list[Origin] = ["detected" if t in sighted else "interpolated" for t in every.tolist()]
     if len(seen) > 1 or scores[0] >= CONVINCING:
         head = _extended(piece, faces[0], int(seen[0]), frame_size, at_end=False)
@@ -222,26 +224,56 @@ def _track(
     return int(seen[0]), tuple(faces), tuple(origins)
 
 
-def _face(box: NDArray[np.float64], flat: NDArray[np.float64], score: float) -> Face:
+def _motions(piece: _Piece, every: NDArray[np.int64]) -> list[NDArray[np.float32] | None]:
+    """What the face does in all frames ``every``; None in all where it was never read."""
+    read = {
+        frame: face.motion
+        for frame, face in zip(piece.frames, piece.faces, strict=True)
+        if face.motion is not None and _plausible(face)
+    }
+    if not read:
+        return [None] * len(every)
+    values = np.stack(list(read.values())).astype(np.float64)
+    filled = _filled(every, np.array(list(read)), values)
+    return list(smoothing.quiet(filled).astype(np.float32))
+
+
+def _face(
+    box: NDArray[np.float64],
+    flat: NDArray[np.float64],
+    score: float,
+    motion: NDArray[np.float32] | None,
+) -> Face:
     x0, y0, x1, y1 = box.tolist()
-    return Face(
-        box=(x0, y0, x1, y1), score=float(score), landmarks=flat.reshape(5, 2).astype(np.float32)
-    )
+    points = flat.reshape(5, 2).astype(np.float32)
+    return Face(box=(x0, y0, x1, y1), score=float(score), landmarks=points, motion=motion)
 
 
 def _landmarks(face: Face) -> NDArray[np.float64]:
     """The detector's landmarks, or a frontal layout in its box where they are absent or absurd."""
-    x0, y0, x1, y1 = face.box
-    extent = np.array([x1 - x0, y1 - y0])
-    typical: NDArray[np.float64] = LAYOUT * extent + (x0 - 0.5, y0 - 0.5)
+    if face.landmarks is None or not _plausible(face):
+        return _typical(face.box)
+    return face.landmarks.astype(np.float64)
+
+
+def _typical(box: Box) -> NDArray[np.float64]:
+    """The landmarks ``(5, 2)`` of a frontal face that fills a box."""
+    x0, y0, x1, y1 = box
+    points: NDArray[np.float64] = LAYOUT * (x1 - x0, y1 - y0) + (x0 - 0.5, y0 - 0.5)
+    return points
+
+
+def _plausible(face: Face) -> bool:
+    """Whether the detector's landmarks fit its box."""
     if face.landmarks is None:
-        return typical
+        return False
     points = face.landmarks.astype(np.float64)
     eyes, mouth = points[:2].mean(axis=0), points[3:].mean(axis=0)
-    side = float(extent.mean())
+    x0, y0, x1, y1 = face.box
+    side = (x1 - x0 + y1 - y0) / 2
     length = max(float(np.hypot(*(points[1] - points[0]))), float(np.hypot(*(mouth - eyes))))
-    away = float(np.hypot(*((eyes + mouth) / 2 - typical.mean(axis=0))))
-    return points if 0.2 * side < length < 0.9 * side and away < 0.5 * side else typical
+    away = float(np.hypot(*((eyes + mouth) / 2 - _typical(face.box).mean(axis=0))))
+    return 0.2 * side < length < 0.9 * side and away < 0.5 * side
 
 
 def _filled(
@@ -264,5 +296,5 @@ def _extended(
         if geometry.area(geometry.clip(box, *frame_size)) == 0:
             break
         points = np.array([dx, dy]) + (face.landmarks if face.landmarks is not None else 0)
-        faces.append(Face(box=box, score=face.score, landmarks=points.astype(np.float32)))
+        faces.append(replace(face, box=box, landmarks=points.astype(np.float32)))
     return faces

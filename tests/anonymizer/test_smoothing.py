@@ -78,3 +78,27 @@ def test_a_bound_is_nowhere_below_and_a_window_knows_its_middle(values):
     middle = len(values) // 2
     window = values[np.arange(middle - reach, middle + reach + 1).clip(0, len(values) - 1)]
     assert smoothing.above(window)[reach] == pytest.approx(bound[middle])
+
+
+@thorough
+@given(signals)
+def test_quieting_backwards_is_the_same_backwards(values):
+    assert smoothing.quiet(values) == pytest.approx(smoothing.quiet(values[::-1])[::-1], abs=1e-9)
+
+
+@thorough
+@given(st.integers(1, 30), st.floats(-1, 1))
+def test_quieting_leaves_a_constant_and_quick_changes_alone(count, level):
+    still = np.full((count, 2), level)
+    assert smoothing.quiet(still) == pytest.approx(still, abs=1e-9)
+    step = np.where(np.arange(20)[:, None] < 10, 0.0, 1.0)
+    assert smoothing.quiet(step) == pytest.approx(step, abs=0.04)
+
+
+def test_quieting_one_number_does_not_touch_another():
+    rng = np.random.default_rng(2)
+    tremble, jump = rng.normal(0, 0.02, 50), np.where(np.arange(50) == 25, 1.0, 0.0)
+    alone = smoothing.quiet(tremble[:, None])[:, 0]
+    together = smoothing.quiet(np.stack([tremble, jump], 1))
+    assert together[:, 0] == pytest.approx(alone, abs=1e-12)
+    assert alone.std() < 0.6 * tremble.std()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -283,3 +285,62 @@ def test_the_film_backwards_gives_the_tracks_backwards(scene):
     assert np.array([item[2:] for item in sorted(backwards)]) == pytest.approx(
         np.array([item[2:] for item in forwards]), abs=1e-2
     )
+
+
+def moving(faces, motions):
+    return [
+        [replace(face, motion=None if motion is None else np.array(motion, np.float32))]
+        for face, motion in zip(faces, motions, strict=True)
+    ]
+
+
+def motions(track):
+    return np.stack([face.motion for face in track.faces])
+
+
+def test_a_constant_motion_stays_constant_through_gaps_and_past_the_ends():
+    seen = moving(path(20), [(0.4, -0.2, 1.0)] * 20)
+    seen[6] = seen[7] = []
+    track = only(link([[], [], [], *seen, [], [], []]))
+    assert len(track.faces) == 26
+    np.testing.assert_allclose(motions(track), np.tile([[0.4, -0.2, 1.0]], (26, 1)), atol=1e-6)
+
+
+def test_a_gap_in_the_motion_is_filled_in_proportion():
+    values = [(t / 10,) if t in (0, 1, 2, 3, 9, 10, 11, 12) else None for t in range(13)]
+    track = only(link(moving(path(13), values)))
+    np.testing.assert_allclose(motions(track)[:, 0], np.arange(13) / 10, atol=1e-6)
+
+
+def test_a_blink_of_three_frames_is_not_washed_out_or_late():
+    blink = np.zeros(30)
+    blink[14:17] = 0.5, 1.0, 0.5
+    found = motions(only(link(moving(path(30), blink[:, None]))))[:, 0]
+    assert np.abs(found - blink).max() < 0.08
+
+
+def test_a_tremble_is_quietened():
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0.3, 0.02, (60, 2))
+    assert motions(only(link(moving(path(60), noise)))).std() < 0.6 * noise.std()
+
+
+def test_motion_backwards_is_the_same_backwards():
+    values = np.random.default_rng(1).uniform(0, 1, (25, 3))
+    faces = path(25, dx=0, dy=0)
+    forwards = motions(only(link(moving(faces, values))))
+    backwards = motions(only(link(moving(faces, values[::-1]))))
+    np.testing.assert_allclose(forwards, backwards[::-1], atol=1e-6)
+
+
+def test_a_track_that_was_never_read_has_no_motion():
+    assert all(face.motion is None for face in only(link([[f] for f in path(5)])).faces)
+
+
+def test_motion_read_off_absurd_landmarks_does_not_count():
+    faces = path(9)
+    astray = replace(faces[4], landmarks=faces[4].landmarks * 0 + np.float32(3))
+    faces[4] = astray
+    values = [(0.2,)] * 9
+    values[4] = (1.0,)
+    np.testing.assert_allclose(motions(only(link(moving(faces, values)))), 0.2, atol=1e-6)

@@ -1,0 +1,82 @@
+"""The numbers that pass from an original face to the new one, and what they mean to the head.
+
+A *motion* is a vector of K numbers in the order of `MOTION`. All but the last two are weights of
+expressions: 0 is a face at rest, 1 the full movement; `jawSide` is signed, positive to the right of
+the picture. A name that ends in neither L nor R moves both sides. The last two are the gaze,
+x to the right of the picture and y up, as offsets of a unit vector in head space.
+"""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anonymizer.head.model import HeadModel
+
+MOTION: Final = (
+    "jawOpen", "jawSide", "mouthClose", "mouthFunnel", "mouthPucker", "mouthSmile_L",
+    "mouthSmile_R", "mouthStretch", "mouthFrown", "mouthUpperUp", "mouthLowerDown",
+    "eyeBlink_L", "eyeBlink_R", "eyeWide", "eyeSquint", "cheekSquint", "browDown", "browInnerUp",
+    "browOuterUp_L", "browOuterUp_R", "gazeX", "gazeY",
+)  # fmt: skip
+"""Names of the numbers; L is the person's left, the viewer's right."""
+SHAPES: Final = len(MOTION) - 2
+"""How many of them are weights of expressions."""
+_GAZE_LIMIT: Final = 0.55
+_SIGNED: Final = {"jawSide": (("jawLeft", 1.0), ("jawRight", -1.0))}
+
+
+def _mirror() -> NDArray[np.float32]:
+    """Matrix (K, K) from the motion of a face to that of its mirror image."""
+    matrix = np.zeros((len(MOTION), len(MOTION)), np.float32)
+    for column, name in enumerate(MOTION):
+        side = {"_L": "_R", "_R": "_L"}.get(name[-2:], name[-2:])
+        row = MOTION.index(name[:-2] + side)
+        matrix[row, column] = -1 if name in ("jawSide", "gazeX") else 1
+    matrix.setflags(write=False)
+    return matrix
+
+
+MIRROR: Final = _mirror()
+"""(K, K) `MIRROR @ motion` is the motion of the mirrored face."""
+
+
+def selection(names: tuple[str, ...]) -> NDArray[np.float32]:
+    """Matrix (SHAPES, E) from weights of a motion, none negative, to expressions called `names`.
+
+    The row of a signed number holds the expression of its positive side only.
+    """
+    matrix = np.zeros((SHAPES, len(names)), np.float32)
+    for row, name in enumerate(MOTION[:SHAPES]):
+        parts = (name, name + "_L", name + "_R") if name not in _SIGNED else (_SIGNED[name][0][0],)
+        for part in parts:
+            if part in names:
+                matrix[row, names.index(part)] = 1
+    return matrix
+
+
+def expression_of(
+    head: HeadModel, motion: NDArray[np.floating]
+) -> tuple[NDArray[np.float32], tuple[float, float]]:
+    """What `draw_guide` wants to know of a motion.
+
+    Args:
+        head: whose expressions are weighted.
+        motion: (K,) numbers as they were read; what no face can do is cut off.
+
+    Returns:
+        Weights (E,) of `head.expression_names`, and the gaze (x, y).
+
+    Raises:
+        ValueError: if the motion has another length or is not finite.
+    """
+    values = np.asarray(motion, np.float32)
+    if values.shape != (len(MOTION),) or not np.isfinite(values).all():
+        raise ValueError(f"motion must be {len(MOTION)} finite numbers, got shape {values.shape}")
+    names = head.expression_names
+    weights = np.clip(values[:SHAPES], 0, 1) @ selection(names)
+    for name, sides in _SIGNED.items():
+        for side, sign in sides:
+            weights[names.index(side)] = np.clip(sign * values[MOTION.index(name)], 0, 1)
+    x, y = np.clip(values[SHAPES:], -_GAZE_LIMIT, _GAZE_LIMIT).tolist()
+    return weights, (x, y)

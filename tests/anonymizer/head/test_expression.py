@@ -1,0 +1,79 @@
+"""What the numbers of a motion mean to the head."""
+
+import numpy as np
+import pytest
+
+from anonymizer.head.expression import MIRROR, MOTION, expression_of, selection
+from anonymizer.head.model import HeadModel
+
+
+@pytest.fixture(scope="module")
+def head():
+    return HeadModel.load()
+
+
+def motion(**values):
+    return np.array([values.get(name, 0.0) for name in MOTION], np.float32)
+
+
+def weights(head, **values):
+    found, gaze = expression_of(head, motion(**values))
+    there = dict(zip(head.expression_names, found.round(4).tolist(), strict=True))
+    return {name: value for name, value in there.items() if value}, gaze
+
+
+def test_at_most_24_numbers_pass():
+    assert len(MOTION) == len(set(MOTION)) <= 24
+
+
+def test_rest_is_rest(head):
+    assert weights(head) == ({}, (0.0, 0.0))
+
+
+def test_names_without_side_move_both_and_sides_move_one(head):
+    assert weights(head, jawOpen=0.5)[0] == {"jawOpen": 0.5}
+    assert weights(head, mouthFrown=0.25)[0] == {"mouthFrown_L": 0.25, "mouthFrown_R": 0.25}
+    assert weights(head, eyeBlink_L=1)[0] == {"eyeBlink_L": 1.0}
+
+
+def test_the_jaw_goes_to_the_side_of_its_sign(head):
+    assert weights(head, jawSide=0.5)[0] == {"jawLeft": 0.5}
+    assert weights(head, jawSide=-0.5)[0] == {"jawRight": 0.5}
+    code = np.zeros(head.code_length)
+    moved, _ = expression_of(head, motion(jawSide=0.5))
+    shift = head.vertices(code, moved)[:, 0] - head.mean[:, 0]
+    assert shift.max() > 0.2 > 0.1 > -shift.min()  # the person's left is the picture's right
+
+
+def test_what_no_face_can_do_is_cut_off(head):
+    found, gaze = weights(head, jawOpen=3, mouthSmile_L=-2, jawSide=-4, gazeX=5, gazeY=-5)
+    assert found == {"jawOpen": 1.0, "jawRight": 1.0}
+    assert gaze == pytest.approx((0.55, -0.55))
+
+
+def test_every_number_moves_the_head(head):
+    rest, rest_gaze = expression_of(head, motion())
+    for name in MOTION:
+        found, gaze = expression_of(head, motion(**{name: 0.5}))
+        assert gaze != rest_gaze if name.startswith("gaze") else (found != rest).any()
+
+
+def test_the_mirror_of_a_mirror_is_the_face():
+    np.testing.assert_array_equal(MIRROR @ MIRROR, np.eye(len(MOTION)))
+    one = motion(eyeBlink_L=0.7, mouthSmile_R=0.3, jawSide=0.2, gazeX=0.1, gazeY=0.4, jawOpen=0.6)
+    other = motion(
+        eyeBlink_R=0.7, mouthSmile_L=0.3, jawSide=-0.2, gazeX=-0.1, gazeY=0.4, jawOpen=0.6
+    )
+    np.testing.assert_array_equal(MIRROR @ one, other)
+
+
+@pytest.mark.parametrize("values", [np.zeros(3), np.full(len(MOTION), np.nan)])
+def test_a_motion_of_another_length_or_not_finite_is_refused(head, values):
+    with pytest.raises(ValueError, match=f"must be {len(MOTION)} finite numbers"):
+        expression_of(head, values)
+
+
+def test_names_the_head_does_not_have_are_left_out():
+    chosen = selection(("jawOpen", "eyeBlink_L"))
+    assert chosen.sum() == 2
+    assert chosen[MOTION.index("jawOpen"), 0] == chosen[MOTION.index("eyeBlink_L"), 1] == 1

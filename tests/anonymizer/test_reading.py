@@ -1,0 +1,60 @@
+"""A detector that also says what faces do, through to the clip."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from anonymizer import pipeline
+from anonymizer.crops import cut_clip
+from anonymizer.reading import Reading
+from tests.faces import MarkerDetector, film
+from tests.factories import face
+
+
+class Brightness:
+    """Reads the frame's number from its first pixel; refuses faces on the right."""
+
+    def read(self, image, landmarks):
+        if landmarks[:, 0].mean() > 110:
+            raise ValueError("no direction")
+        return np.array([float(image[0, 0, 0]), float(landmarks[0, 0])], np.float32)
+
+
+def box_at(index):
+    return 30 + 2 * index, 30, 66 + 2 * index, 74
+
+
+def test_every_face_with_landmarks_gets_the_motion_of_its_own_frame():
+    frames = film(3, box_at)
+    found = Reading(MarkerDetector(), Brightness()).detect(frames)
+    plain = MarkerDetector().detect(frames)
+    for frame, (one,), (other,) in zip(frames, found, plain, strict=True):
+        assert one.motion.tolist() == [frame.image[0, 0, 0], other.landmarks[0, 0]]
+        assert (one.box, one.score) == (other.box, other.score)
+        np.testing.assert_array_equal(one.landmarks, other.landmarks)
+
+
+def test_faces_that_cannot_be_read_are_kept_without_motion():
+    class Found:
+        def detect(self, frames):
+            return [[face((20, 20, 50, 60), landmarks=False), face((120, 20, 150, 60))]]
+
+    ((first, second),) = Reading(Found(), Brightness()).detect(film(1, box_at))
+    assert first.motion is None
+    assert second.motion is None
+    assert second.landmarks is not None
+
+
+def test_motion_reaches_the_clip_and_none_stays_none():
+    frames = film(6, box_at)
+    for detector, moving in ((Reading(MarkerDetector({2}), Brightness()), True),
+                             (MarkerDetector({2}), False)):  # fmt: skip
+        plan = pipeline.analyse(frames, detector)
+        (track,) = plan.tracks
+        clip = cut_clip(frames[1:4], track, plan.tracks, size=32, lead=1)
+        if not moving:
+            assert clip.motion is None
+            continue
+        assert clip.motion.shape == (3, 2)
+        for at, index in enumerate(clip.indices):
+            np.testing.assert_array_equal(clip.motion[at], track.at(index).motion)
