@@ -1,7 +1,7 @@
 """Train the built-in model: `python -m anonymizer.training STAGE ...`; see docs/model-card.md.
 
-Stages, in order: head, render, guides, vae, decoder, latents, unet, export. Each one continues
-where it was stopped.
+Stages, in order: head, render, guides, vae, decoder, latents, unet, export; motion needs render
+only. Each one continues where it was stopped.
 """
 
 import argparse
@@ -17,8 +17,9 @@ import torch
 from diffusers import AutoencoderTiny
 
 from anonymizer.head.model import HeadModel
-from anonymizer.training import checkpoint, head
-from anonymizer.training.dataset import PEOPLE_PER_SHARD, read_arrays, render_missing
+from anonymizer.training import checkpoint, head, motion
+from anonymizer.training.acting import sample_speech
+from anonymizer.training.dataset import PEOPLE_PER_SHARD, Scene, read_arrays, render_missing
 from anonymizer.training.export import export
 from anonymizer.training.guides import guide_missing
 from anonymizer.training.headmesh import load_head
@@ -142,6 +143,40 @@ def _export(recipe: Recipe, args: argparse.Namespace) -> None:
     )  # fmt: skip
 
 
+def _motion(recipe: Recipe, args: argparse.Namespace) -> None:
+    wanted, place = recipe.motion, args.out / "motion.pt"
+    speech = _speech(recipe, args)
+    kept = wanted.held_out // PEOPLE_PER_SHARD
+    calm = sorted((args.out / "data").glob("shard_*.npz"))[
+        : -len(_held_out(recipe, args.out / "data"))
+    ]
+    anatomy = motion.study(load_head(args.facekit, modes=1))
+    data = motion.load_pictures([*calm, *speech[kept:]], anatomy)
+    run = checkpoint.resume(motion.begin_motion(wanted), place)
+    report = _meter()
+    while run.step < wanted.steps:
+        until = min(wanted.steps, run.step + _EVERY)
+        motion.train_motion(run, data, anatomy, wanted, until=until, report=report)
+        checkpoint.save(run, place)
+    found = motion.agreement(run.average, motion.load_pictures(speech[:kept], anatomy))
+    _say(str(found))
+    facts = {"steps": str(run.step), "pictures": str(len(data.images)), "held out": str(found)}
+    motion.export_motion(run, args.weights.parent / "motion.safetensors", facts)
+
+
+def _speech(recipe: Recipe, args: argparse.Namespace) -> list[Path]:
+    """Shards of people who speak; those that lack are drawn."""
+    wanted, folder = recipe.motion, args.out / "motion"
+    scene, shards = (
+        Scene(wanted.frames, sample_speech),
+        range(-(-wanted.people // PEOPLE_PER_SHARD)),
+    )
+    studio = open_studio(args.facekit)
+    for path in render_missing(studio, folder, seed=wanted.data_seed, shards=shards, scene=scene):
+        _say(path.name)
+    return sorted(folder.glob("shard_*.npz"))
+
+
 _STAGES: dict[str, Callable[[Recipe, argparse.Namespace], None]] = {
     "render": _render,
     "guides": _guides,
@@ -150,6 +185,7 @@ _STAGES: dict[str, Callable[[Recipe, argparse.Namespace], None]] = {
     "latents": _latents,
     "unet": _unet,
     "export": _export,
+    "motion": _motion,
 }
 
 
@@ -160,14 +196,14 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--recipe", type=Path, default=here / "v0.toml")
     parser.add_argument("--out", type=Path, required=True, help="folder of data and checkpoints")
     parser.add_argument(
-        "--facekit", type=Path, help="folder of the ICT head model (render, guides)"
+        "--facekit", type=Path, help="folder of the ICT head model (render, guides, motion)"
     )
     parser.add_argument("--weights", type=Path, default=here.parent / "weights" / "builtin")
     parser.add_argument("--count", type=int, help="draw only this many shards (render)")
     parser.add_argument("--part", default="0/1", help="share of this job, as 0/2 and 1/2 (render)")
     parser.add_argument("--seed", type=int, help="seed of the data set instead of the recipe's")
     args = parser.parse_args(arguments)
-    if args.stage in ("render", "guides") and args.facekit is None:
+    if args.stage in ("render", "guides", "motion") and args.facekit is None:
         parser.error(f"stage {args.stage} needs --facekit DIR")
     return args
 

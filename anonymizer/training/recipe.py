@@ -65,12 +65,31 @@ class UnetRecipe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MotionRecipe:
+    """The motion reader, its pictures and its training."""
+
+    data_seed: int = 3
+    people: int = 864
+    """People drawn speaking, besides those of the main set."""
+    frames: int = 6
+    """Pictures of each of them."""
+    held_out: int = 32
+    """The first of them are kept for measuring."""
+    steps: int = 4500
+    batch: int = 64
+    rate: float = 2e-3
+    ema: float = 0.995
+    seed: int = 13
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """A whole run."""
 
     data: DataRecipe
     vae: VaeRecipe
     unet: UnetRecipe
+    motion: MotionRecipe
 
 
 def _section(kind: type[T], table: dict[str, Any], name: str) -> T:
@@ -86,11 +105,13 @@ def _section(kind: type[T], table: dict[str, Any], name: str) -> T:
 def read_recipe(path: Path) -> Recipe:
     """Read a recipe; unknown keys are errors."""
     table = tomllib.loads(path.read_text())
-    unknown = sorted(set(table) - {"data", "vae", "unet"})
+    unknown = sorted(set(table) - {"data", "vae", "unet", "motion"})
     if unknown:
-        raise ValueError(f"unknown section [{unknown[0]}] in {path.name}; known: data, vae, unet")
+        known = "data, vae, unet, motion"
+        raise ValueError(f"unknown section [{unknown[0]}] in {path.name}; known: {known}")
     return Recipe(
         data=_section(DataRecipe, table.get("data", {}), "data"),
         vae=_section(VaeRecipe, table.get("vae", {}), "vae"),
         unet=_section(UnetRecipe, table.get("unet", {}), "unet"),
+        motion=_section(MotionRecipe, table.get("motion", {}), "motion"),
     )

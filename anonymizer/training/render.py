@@ -5,6 +5,7 @@ similarity of `anonymizer.head.canonical`, computed from the five projected land
 would give them.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -50,6 +51,11 @@ _JITTER: Final = 0.6
 _OCCLUDED: Final = 0.05
 _PLANE: Final = 1000.0
 """Units of the image plane per unit of slope; only keeps numbers away from zero."""
+
+Acting = Callable[
+    [np.random.Generator, tuple[str, ...]], tuple[NDArray[np.float32], tuple[float, float]]
+]
+"""From chance and the names of expressions to their weights and the gaze."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -209,10 +215,12 @@ def _look(
     return np.array(look, np.float32)
 
 
-def draw(studio: Studio, sitter: Sitter, rng: np.random.Generator) -> Sample:
+def draw(
+    studio: Studio, sitter: Sitter, rng: np.random.Generator, act: Acting = sample_expression
+) -> Sample:
     """One picture of `sitter` with a new expression, pose, light, background and camera."""
     mesh, person = studio.mesh, sitter.person
-    expression, gaze = sample_expression(rng, mesh.expression_names)
+    expression, gaze = act(rng, mesh.expression_names)
     angles = sample_pose(rng)
     shaped = mesh.shape(person.identity, expression)
     camera, landmarks = _aim(rng, mesh.five(shaped), angles)
