@@ -118,6 +118,8 @@ class Face:
     """``(5, 2)`` in frame pixels, or None when the detector gives none."""
     motion: NDArray[np.float32] | None = None
     """``(K,)`` what the face does, as ``anonymizer.head.expression`` numbers it; None: not read."""
+    doubtful: bool = False
+    """Whether the detector is not sure by its own measure: a track must confirm it."""
 
     def __post_init__(self) -> None:
         x0, y0, x1, y1 = self.box
