@@ -1,4 +1,4 @@
-"""From frame to aligned crop and back: blanked context, feathered paste, matched colour.
+"""From frame to aligned crop and back: blanked context, feathered paste.
 
 Where a face lies and what of it is protected is said in ``anonymizer.alignment``.
 
@@ -23,7 +23,6 @@ from anonymizer.geometry import Matrix
 __all__ = [
     "GREY",
     "cut_clip",
-    "match_colour",
     "paste",
     "place",
     "place_in",
@@ -233,33 +232,3 @@ def ring(mask: NDArray[np.float32], hidden: NDArray[np.bool_]) -> NDArray[np.boo
     near = np.stack([cv2.dilate((each > 0).astype(np.uint8), kernel) for each in mask]) > 0
     around: NDArray[np.bool_] = near & (mask == 0) & ~hidden
     return around
-
-
-def match_colour(clip: Clip, painted: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Shift the tone of painted crops to that of their surroundings.
-
-    Painted crops show the surroundings too; where both can be seen, in the ring around the
-    protected area, their mean colours are compared per channel. The shift is bounded and smooth
-    over the clip. Contrast is left alone: a painter that loses fine grain would be given too much.
-
-    Args:
-        clip: Whose ``context`` is the truth where it is not hidden.
-        painted: ``(N, S, S, 3)`` for the last N crops of the clip.
-    """
-    first = len(clip.indices) - len(painted)
-    rings = ring(clip.mask[first:], clip.hidden[first:])
-    weights = rings.sum(axis=(1, 2)).astype(np.float64)
-    if not weights.any():
-        return painted
-    apart = np.stack(
-        [
-            (true[seen].astype(np.float64) - made[seen]).sum(axis=0)
-            for true, made, seen in zip(clip.context[first:], painted, rings, strict=True)
-        ]
-    )
-    times = np.arange(len(painted))
-    kernel = np.exp(-0.5 * ((times[:, None] - times) / 3.0) ** 2)
-    shift = (kernel @ apart) / np.maximum(kernel @ weights, 1e-9)[:, None]
-    shift = shift.clip(-24, 24)[:, None, None]
-    toned: NDArray[np.float64] = (painted + shift).round().clip(0, 255)
-    return toned.astype(np.uint8)

@@ -63,10 +63,17 @@ class Studio:
     """Paints the others."""
     min_face: int
     """Longer side in pixels from which a face counts as large enough."""
+    large: Brush | None = None
+    """Paints faces that fill more pixels than ``face`` has, where there is such a brush."""
+    large_face: int = 112
+    """Longer side in pixels from which ``large`` is for them."""
 
     def brush(self, faces: Sequence[Face]) -> Brush:
         """Which brush paints a track through a chunk: its largest face decides for all."""
-        return self.face if max(face.size for face in faces) >= self.min_face else self.small
+        size = max(face.size for face in faces)
+        if self.large is not None and size >= max(self.large_face, self.min_face):
+            return self.large
+        return self.face if size >= self.min_face else self.small
 
 
 class PlanMismatch(Exception):

@@ -10,11 +10,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anonymizer.data import Clip
+from anonymizer.diffusion.scaling import larger
+from anonymizer.head.composite import compose, continued, structure
 from anonymizer.head.guide import Guide
 from anonymizer.head.tone import tone_gain, with_gain
 
 SOLID: Final = 0.99
 """Coverage from which the drawing is the head and nothing else."""
+BLEND: Final = 1 / 40
+"""Spread, as a share of the crop's side, that smooths what a painting misses the film by."""
+LARGEST_SHIFT: Final = 24.0
+"""Colours are moved no farther than this, of 255, to agree with the film."""
 SMOOTHING: Final = 3.0
 """Standard deviation, in frames, of the smoothing of tone."""
 MEMORY: Final = 4
@@ -56,27 +62,29 @@ def hidden_cells(clip: Clip, factor: int) -> Tensor:
 def composite(clip: Clip, guides: list[Guide]) -> Tensor:
     """What stands for the new crops (N, 3, S, S) in [-1, 1] before they are painted.
 
-    Context where it can be seen; on this face's area and its hidden rim the guide, over grey where
-    the head does not cover it; grey on the areas of other faces and past the frame.
+    `head.composite.compose` on this face's area and its hidden rim; areas of other faces and what
+    lies past the frame are filled from what can be seen around them.
     """
     reach = max(1, clip.size // RIM)
     near = F.max_pool2d(_new(clip.mask > 0, clip).float(), 2 * reach + 1, 1, reach) > 0
-    ours = near & _new(clip.hidden, clip)
-    drawn = torch.from_numpy(np.stack([(g.colour * 2 - 1) * g.coverage[..., None] for g in guides]))
-    return torch.where(ours, drawn.permute(0, 3, 1, 2).float(), blanked(clip))
-
-
-def structure(guides: list[Guide], factor: int) -> Tensor:
-    """Normals times coverage, and coverage, averaged over latent cells: (N, 4, h, w)."""
-    planes = [
-        np.concatenate([g.normals * g.coverage[..., None], g.coverage[..., None]], -1)
-        for g in guides
+    ours = near[:, 0].numpy()
+    made = [
+        compose(image, hidden, own, guide)
+        for image, hidden, own, guide in zip(
+            clip.context[clip.lead :], clip.hidden[clip.lead :], ours, guides, strict=True
+        )
     ]
-    return F.avg_pool2d(torch.from_numpy(np.stack(planes)).permute(0, 3, 1, 2).float(), factor)
+    return torch.from_numpy(np.stack(made)).permute(0, 3, 1, 2)
 
 
-def toned(clip: Clip, guides: list[Guide]) -> list[Guide]:
-    """All T guides in the tone of the film, which changes no faster than `SMOOTHING` allows.
+def structures(guides: list[Guide], factor: int) -> Tensor:
+    """Normals and coverage, averaged over latent cells: (N, 4, h, w)."""
+    planes = np.stack([structure(guide) for guide in guides])
+    return F.avg_pool2d(torch.from_numpy(planes).permute(0, 3, 1, 2), factor)
+
+
+def tones(clip: Clip, guides: list[Guide]) -> NDArray[np.float32]:
+    """Gains (T, 3) that bring guides to the tone of the film, no faster than `SMOOTHING` allows.
 
     Only `context` outside `hidden` is read.
     """
@@ -84,8 +92,12 @@ def toned(clip: Clip, guides: list[Guide]) -> list[Guide]:
         tone_gain(guide, image, ~hidden)
         for guide, image, hidden in zip(guides, clip.context, clip.hidden, strict=True)
     ]
-    smooth = np.exp(_smoothed(np.log(np.stack(gains)))).astype(np.float32)
-    return [with_gain(guide, gain) for guide, gain in zip(guides, smooth, strict=True)]
+    return np.exp(_smoothed(np.log(np.stack(gains)))).astype(np.float32)
+
+
+def toned(guides: list[Guide], gains: NDArray[np.float32]) -> list[Guide]:
+    """The guides in the light of `tones`."""
+    return [with_gain(guide, gain) for guide, gain in zip(guides, gains, strict=True)]
 
 
 def detailed(
@@ -105,14 +117,64 @@ def detailed(
     """
     result = painted.copy()
     for crop, drawing, guide in zip(result, drawn, guides, strict=True):
-        coverage = guide.coverage.astype(np.float32)
-        inner = cv2.erode((coverage > SOLID).astype(np.float32), np.ones((5, 5), np.uint8))
-        opacity = cv2.GaussianBlur(inner, (0, 0), scale / 4)[..., None]
+        coverage = guide.coverage
+        opacity = _interior(coverage, 5, scale / 4)
         difference = (drawing.astype(np.float32) - crop) * coverage[..., None]
         spread = cv2.GaussianBlur(coverage, (0, 0), scale)[..., None]
         coarse = cv2.GaussianBlur(difference, (0, 0), scale) / np.maximum(spread, 1e-3)
         crop[:] = (crop + opacity * (difference - coarse)).round().clip(0, 255)
     return result
+
+
+def blended(painted: NDArray[np.uint8], clip: Clip) -> NDArray[np.uint8]:
+    """The painting (N, S, S, 3) with the film's own colours at the edge of what is hidden.
+
+    Painted crops show the surroundings too. What they miss there by, smoothed, goes on into the
+    hidden part as `head.composite.continued` says: gradients stay, the edge agrees. Of the film
+    only `context` outside `hidden` is read.
+    """
+    result = painted.copy()
+    new = slice(clip.lead, None)
+    for crop, image, hidden in zip(result, clip.context[new], clip.hidden[new], strict=True):
+        known = ~hidden
+        missed = np.where(hidden[..., None], 0, image.astype(np.float32) - crop)
+        share = cv2.GaussianBlur(known.astype(np.float32), (0, 0), BLEND * clip.size)
+        even = cv2.GaussianBlur(missed.astype(np.float32), (0, 0), BLEND * clip.size)
+        shift = continued(even / np.maximum(share, 1e-3)[..., None], known)
+        crop[:] = (crop + shift.clip(-LARGEST_SHIFT, LARGEST_SHIFT)).round().clip(0, 255)
+    return result
+
+
+def enlarged(
+    painted: NDArray[np.uint8], guides: list[Guide], fine: list[Guide]
+) -> NDArray[np.uint8]:
+    """The painting at the size of a finer drawing, with what only that shows.
+
+    Args:
+        painted: (N, S, S, 3).
+        guides: the N drawings at its size.
+        fine: the same drawings at a multiple of it, which the result has.
+    """
+    factor = len(fine[0].coverage) // painted.shape[1]
+    if factor == 1:
+        return painted
+    return np.stack([_enlarged(*each, factor) for each in zip(painted, guides, fine, strict=True)])
+
+
+def _enlarged(
+    painted: NDArray[np.uint8], guide: Guide, fine: Guide, factor: int
+) -> NDArray[np.uint8]:
+    opacity = _interior(fine.coverage, 2 * factor + 1, factor)
+    finest = 255 * (fine.colour - larger(guide.colour, factor))
+    result = larger(painted, factor) + opacity * finest
+    return np.asarray(result.round().clip(0, 255), np.uint8)
+
+
+def _interior(coverage: NDArray[np.float32], width: int, softness: float) -> NDArray[np.float32]:
+    """Opacity (S, S, 1): 1 where there is nothing but the drawing, 0 towards its rim."""
+    solid = (coverage > SOLID).astype(np.float32)
+    inner = cv2.erode(solid, np.ones((width, width), np.uint8))
+    return np.asarray(cv2.GaussianBlur(inner, (0, 0), softness)[..., None], np.float32)
 
 
 def _smoothed(values: NDArray[np.float32]) -> NDArray[np.float64]:

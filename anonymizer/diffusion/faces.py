@@ -1,8 +1,9 @@
 """The built-in painter: a drawn head, made real by a guided inpainter.
 
 Symbols: N new crops of S pixels; latents `(N, C, h, w)`; sigma as in `diffusion.schedule`.
-Of a clip only `context`, `hidden`, `mask` and `landmarks` are read, never `pixels` (invariant P1),
-unless it is told to start from the source, and then says so in `non_interference`.
+Of a clip only `context`, `hidden`, `mask`, `landmarks` and `motion` are read, never `pixels`
+(invariant P1), unless it is told to start from the source, and then says so in
+`non_interference`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from torch import Tensor
 from anonymizer.diffusion import conditions
 from anonymizer.diffusion.model import Condition
 from anonymizer.diffusion.painter import Painter, source
+from anonymizer.diffusion.scaling import smaller_clip, smaller_guide
 from anonymizer.diffusion.schedule import descent
+from anonymizer.head.expression import expression_of
 from anonymizer.head.guide import Guide, draw_guide
 from anonymizer.head.model import HeadModel
 from anonymizer.head.person import person_for
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
 
     from anonymizer.data import Clip
     from anonymizer.protocols import Mediation
+
+    _Face = tuple[NDArray[np.float32] | None, tuple[float, float]]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -43,11 +48,13 @@ class FaceReplacer:
     detail: float = 0.0
     """Structure finer than this share of the crop's side comes from the drawing; 0 for none."""
     init: Init = "guide"
+    enlarged: int = 1
+    """Crops have this many times the side of what is painted; the drawing fills the difference."""
 
     @property
     def size(self) -> int:
         """Side S of the crops in pixels."""
-        return self.painter.size
+        return self.painter.size * self.enlarged
 
     @property
     def non_interference(self) -> bool:
@@ -60,19 +67,35 @@ class FaceReplacer:
         Raises:
             ValueError: if the crops have another size or landmarks are not finite.
         """
-        clip = self.painter.checked(clip)
-        guides = conditions.toned(clip, self.guides(clip, seed))
-        composite = conditions.composite(replace(clip, lead=0), guides)
-        moving = replace(clip, pixels=conditions.images(composite))
-        return FaceSketch(self, clip, moving, composite[clip.lead :], guides[clip.lead :], seed)
+        small = self.painter.checked(smaller_clip(clip, self.enlarged))
+        drawn = self.guides(clip, seed)
+        plain = [smaller_guide(guide, self.enlarged) for guide in drawn]
+        gains = conditions.tones(small, plain)
+        guides = conditions.toned(plain, gains)
+        composite = conditions.composite(replace(small, lead=0), guides)
+        new = slice(clip.lead, None)
+        return FaceSketch(
+            replacer=self,
+            clip=small,
+            moving=replace(small, pixels=conditions.images(composite)),
+            composite=composite[new],
+            guides=guides[new],
+            fine=conditions.toned(drawn[new], gains[new]) if self.enlarged > 1 else guides[new],
+            seed=seed,
+        )
 
     def guides(self, clip: Clip, seed: int) -> list[Guide]:
-        """The person of `seed` in the pose of each of the T crops, in neutral light."""
+        """The person of `seed` as each of the T crops poses and moves, in neutral light."""
         person = person_for(self.head, seed)
         landmarks = self.head.marked_landmarks(self.head.vertices(person.identity))
         poses = solve_pose(clip.landmarks, clip.size, landmarks)
+        rest = (None, (0.0, 0.0))
+        faces: list[_Face] = [rest] * len(poses)
+        if clip.motion is not None:
+            faces = [expression_of(self.head, motion) for motion in clip.motion]
         return [
-            draw_guide(self.head, person, poses[at], size=clip.size) for at in range(len(poses))
+            draw_guide(self.head, person, poses[at], face, size=clip.size, gaze=gaze)
+            for at, (face, gaze) in enumerate(faces)
         ]
 
 
@@ -82,6 +105,7 @@ class FaceSketch:
 
     replacer: FaceReplacer
     clip: Clip
+    """At the size of what is painted, as all that follows but `fine`."""
     moving: Clip
     """The clip with the drawing for pixels. It moves as the new face will, whatever the old one
     does; so not even the motion inside a protected area is taken from the original."""
@@ -89,6 +113,8 @@ class FaceSketch:
     """(N, 3, S, S) the drawings over the context, in [-1, 1]."""
     guides: list[Guide]
     """Of the N new crops."""
+    fine: list[Guide]
+    """The same at the size of the result."""
     seed: int
 
     @torch.no_grad()
@@ -102,18 +128,19 @@ class FaceSketch:
         drawn = painter.encoded(self.composite)
         factor = painter.autoencoder.factor
         cells = conditions.hidden_cells(self.clip, factor).to(painter.device)
-        shape = conditions.structure(self.guides, factor).to(painter.device)
+        shape = conditions.structures(self.guides, factor).to(painter.device)
         condition = Condition(torch.cat([cells, drawn, shape], 1))
         sigmas = descent(painter.model.schedule, replacer.start, replacer.steps)
         noise = mediation.noise(tuple(drawn.shape), self.seed).to(painter.device)
         x = sigmas[0] * noise + self._origin(drawn)
         denoise = painter.agreed(painter.model.given(condition), mediation, sigmas)
         painted = painter.painted(denoise, x, sigmas, mediation)
-        if not replacer.detail:
-            return painted
-        drawings = self.moving.pixels[self.clip.lead :]
-        scale = replacer.detail * self.clip.size
-        return conditions.detailed(painted, drawings, self.guides, scale)
+        if replacer.detail:
+            drawings = self.moving.pixels[self.clip.lead :]
+            scale = replacer.detail * self.clip.size
+            painted = conditions.detailed(painted, drawings, self.guides, scale)
+        blended = conditions.blended(painted, self.clip)
+        return conditions.enlarged(blended, self.guides, self.fine)
 
     def _origin(self, drawn: Tensor) -> Tensor | float:
         """The clean latents that sampling starts around."""

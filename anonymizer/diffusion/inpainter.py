@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -55,6 +56,11 @@ def builtin(painting: Painting, device: torch.device, folder: Path) -> FaceRepla
     _check_inputs(painter, folder, {2 * painter.autoencoder.channels + 5}, text=False)
     steps = painting.steps or steps
     return FaceReplacer(painter, HeadModel.load(), start, steps, detail, painting.init)
+
+
+def enlarged(replacer: Replacer) -> Replacer | None:
+    """The same painter for crops of twice the size, where a drawing can fill the difference."""
+    return replace(replacer, enlarged=2) if isinstance(replacer, FaceReplacer) else None
 
 
 def prompted(painting: Painting, device: torch.device, folder: Path) -> PromptReplacer:

@@ -86,6 +86,21 @@ BEARD: Final[Curve] = (
 )
 """Outline of the half of the face on which a beard may grow."""
 
+FACE: Final[Curve] = (
+    (0.0, 10.3, 9.3),
+    (2.5, 10.2, 9.2),
+    (4.6, 9.3, 8.2),
+    (6.3, 7.6, 6.6),
+    (7.2, 5.2, 5.0),
+    (7.5, 2.0, 4.2),
+    (7.3, -2.4, 3.9),
+    (6.2, -6.2, 4.0),
+    (5.0, -9.0, 4.6),
+    (3.2, -11.0, 5.0),
+    (0.0, -11.6, 5.0),
+)
+"""Outline of half of what is always face: below the hair line, before the ear, down to the jaw."""
+
 NASOLABIAL: Final[Curve] = ((1.75, 0.0, 10.9), (2.6, -1.5, 10.6), (3.3, -3.2, 9.7))
 """The fold from the wing of the nose towards the mouth corner."""
 

@@ -17,6 +17,7 @@ from anonymizer.head.model import PART_MOUTH, PART_SKIN, PART_TEETH, HeadModel, 
 from anonymizer.head.person import Person
 from anonymizer.head.pose import Pose
 from anonymizer.head.raster import Hits, interpolate, rasterise
+from anonymizer.head.texture import faceness
 
 Array = NDArray[np.float32]
 
@@ -42,7 +43,8 @@ class Guide:
     colour: Array
     """(S, S, 3) sRGB in [0, 1], not multiplied by coverage; 0 where nothing is covered."""
     coverage: Array
-    """(S, S) share of each pixel the head covers, in [0, 1]."""
+    """(S, S) share of each pixel that the face covers, in [0, 1]; less towards scalp and ears,
+    where the film's own hair or skin is to go on."""
     normals: Array
     """(S, S, 3) unit view-space normals (x right, y up, z to the viewer), 0 where uncovered."""
 
@@ -95,6 +97,7 @@ class _Scene:
     parts: NDArray[np.uint8]
     texture: Array
     occlusion: Array
+    face: Array
 
 
 def _scene(head: HeadModel, person: Person, expression: NDArray[np.floating] | None) -> _Scene:
@@ -111,7 +114,13 @@ def _scene(head: HeadModel, person: Person, expression: NDArray[np.floating] | N
         np.concatenate([head.parts, np.full(extra, PART_EYE, np.uint8)]),
         np.concatenate([head.texture, np.zeros((extra, 2), np.float32)]),
         np.concatenate([head.occlusion, np.ones(extra, np.float32)]),
+        np.concatenate([_face(head), np.ones(extra, np.float32)]),
     )
+
+
+def _face(head: HeadModel) -> Array:
+    """How much each vertex (N,) of the head is face; the inside of the mouth wholly is."""
+    return np.where(head.parts == PART_SKIN, faceness(head.texture), 1).astype(np.float32)
 
 
 def _light(normals: Array, occlusion: Array) -> Array:
@@ -156,7 +165,7 @@ def _iris(person: Person, seen: Array, rotation: Array, gaze: tuple[float, float
 def _shade(
     scene: _Scene, hits: Hits, person: Person, turn: Array, gaze: tuple[float, float]
 ) -> Array:
-    """Linear colour and view-space normals (F, 6) of the visible fragments.
+    """Linear colour, view-space normals and faceness (F, 7) of the visible fragments.
 
     Light and highlight vary slowly, so vertices carry them; paint and eyes are looked up for
     every fragment.
@@ -165,7 +174,8 @@ def _shade(
     light = _light(normals, scene.occlusion)
     light[scene.parts == PART_MOUTH] = 1.0
     light[scene.parts == PART_TEETH] += 0.12
-    table = np.concatenate([light, normals, _shine(person, normals), scene.texture], 1)
+    face = scene.face[:, None]
+    table = np.concatenate([light, normals, _shine(person, normals), scene.texture, face], 1)
     values = interpolate(hits, scene.triangles, table)
     part = scene.parts[scene.triangles[:, 2]][hits.triangle]
     base, extra = _painted(person, values[:, 7:9]), values[:, 6:7]
@@ -175,7 +185,7 @@ def _shade(
     eye = part == PART_EYE
     ball = _iris(person, values[eye, 3:6], turn, gaze)
     base[eye], extra[eye] = ball[:, :3], ball[:, 3:]
-    return np.concatenate([base * values[:, :3] + extra, values[:, 3:6]], 1)
+    return np.concatenate([base * values[:, :3] + extra, values[:, 3:6], values[:, 9:]], 1)
 
 
 def _average(size: int, hits: Hits, values: Array) -> tuple[Array, Array]:
@@ -221,8 +231,8 @@ def draw_guide(
     values = _shade(scene, hits, person, pose.rotation.astype(np.float32), gaze)
     total, covered = _average(size, hits, values)
     count = np.maximum(covered, 1)[..., None]
-    normals = total[..., 3:]
+    normals = total[..., 3:6]
     length = np.maximum(np.sqrt((normals * normals).sum(2, keepdims=True)), 1e-6)
     colour = srgb_from_linear(total[..., :3] / count)
-    coverage = np.asarray(covered / SAMPLES**2, np.float32)
+    coverage = np.asarray((total[..., 6] / SAMPLES**2).clip(0, 1), np.float32)
     return Guide(colour, coverage, normals / length)

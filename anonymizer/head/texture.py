@@ -26,6 +26,10 @@ BOTTOM: Final = -17.5
 """Height at v = 1."""
 DENSITY: Final = 4.0
 """How much denser the front is than the back (argument of the inverse hyperbolic sine)."""
+PALEST_BROW: Final = 0.6
+"""Reflectance of brows as a share of the skin's, at most."""
+SOFTNESS: Final = 0.9
+"""Spread of the edge between face and hair, head units."""
 MELANIN_ABSORPTION: Final = np.array([2.20, 2.75, 3.10], np.float32)
 """Optical depth of melanin 1 in R, G, B (own choice, judged against published skin tones)."""
 BLOOD_ABSORPTION: Final = np.array([0.06, 0.45, 0.38], np.float32)
@@ -111,6 +115,23 @@ def regions(size: int) -> dict[str, Plane]:
     }
 
 
+def faceness(texture: NDArray[np.floating], size: int = 256) -> NDArray[np.float32]:
+    """How much places on the texture (N, 2) belong to the face (N,): 1 there, 0 on scalp and ears.
+
+    The edge is as soft as a hair line. What the film shows around a face, hair or skin, goes on
+    into it there.
+    """
+    column, row = (np.asarray(texture, np.float32).T * size - 0.5)[:, :, None]
+    return np.asarray(cv2.remap(_face(size), column, row, cv2.INTER_LINEAR)[:, 0], np.float32)
+
+
+@lru_cache(maxsize=4)
+def _face(size: int) -> Plane:
+    halves = [_texels(side(anatomy.FACE), size) for side in (tuple, anatomy.mirrored)]
+    outline = np.concatenate([halves[0], halves[1][::-1]])
+    return _fill(outline, size, SOFTNESS * size / (TOP - BOTTOM))
+
+
 def noise(rng: np.random.Generator, size: int, cells: int) -> Plane:
     """Smooth noise (size, size) of about unit spread, with `cells` bumps along a side."""
     grid = rng.standard_normal((cells + 3, cells + 3)).astype(np.float32)
@@ -184,9 +205,8 @@ def albedo(appearance: Appearance, size: int = 256) -> NDArray[np.float32]:
     hair = np.asarray(look.hair, np.float32)
     skin = _mix(skin, _stubble(look, big, rng), 0.55 * hair + 0.3 * skin)
     skin = _mix(skin, regions(big)["lid"] * (0.35 * look.make_up), 0.35 * skin)
-    skin = _mix(
-        skin, brow_cover(look, _texels(anatomy.BROW, big), big, rng), 0.7 * hair + 0.12 * skin
-    )
+    brows = np.minimum(0.7 * hair + 0.12 * skin, PALEST_BROW * skin)
+    skin = _mix(skin, brow_cover(look, _texels(anatomy.BROW, big), big, rng), brows)
     for side in (tuple, anatomy.mirrored):
         upper, lower = (_texels(side(c), big) for c in (anatomy.UPPER_LID, anatomy.LOWER_LID))
         skin = _mix(skin, lash_cover(look, upper, lower, big), 0.25 * hair + 0.004)

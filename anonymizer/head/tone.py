@@ -32,14 +32,18 @@ SKIN_SPREAD: Final = (0.25, 0.26)
 LEAST_RED: Final = 0.22
 """log(R/G) at which a colour becomes too grey to be skin: walls and clothes are everywhere."""
 WHITES: Final = 0.75
-"""Share of the gain that what is three times as bright as the skin does not follow."""
+"""Share of a change of skin that what is three times as bright as the skin does not follow."""
+SKINS: Final = 1.0
+"""Gain, natural logarithm, that other skin may explain; what is beyond it must be other light."""
 EVIDENCE: Final = 0.0015
 """Weight of the prior, as a share of the picture fully evident: below it the prior decides."""
 EXPOSURE_SHARE: Final = 0.15
 """How far the mean brightness of the surroundings, whatever they are, moves the prior."""
+DARK_SHARE: Final = 0.75
+"""How much farther it does where they are dark: a bright face is likelier lit than a dark one."""
 TINT_SHARE: Final = 0.85
 """Share of the found difference of hue that is followed."""
-MAX_BRIGHTNESS: Final = 2.2
+MAX_BRIGHTNESS: Final = 3.5
 """Limit of the change of brightness, natural logarithm."""
 MAX_TINT: Final = 0.40
 """Limit of the change of a channel against brightness, natural logarithm."""
@@ -108,7 +112,8 @@ def tone_gain(
     evidence = float(weights.mean())
     trust = evidence / (evidence + EVIDENCE)
     around = float((logs.mean(-1) * near).sum() / (near.sum() + 1e-6)) + 1.9
-    exposure = EXPOSURE_SHARE * around * float(near.sum() / (near.sum() + 1.0))
+    follows = EXPOSURE_SHARE * around - DARK_SHARE * float(np.logaddexp(0, -around - 0.5))
+    exposure = follows * float(near.sum() / (near.sum() + 1.0))
     return _gain(_own_tone(guide), _mean(logs, weights), trust, exposure)
 
 
@@ -130,12 +135,13 @@ def with_gain(guide: Guide, gain: NDArray[np.floating]) -> Guide:
     """The guide under another light: channels times `gain` (3,), highlights bent below 1.
 
     What is far brighter than the skin (the white of the eye, teeth) follows only in part: it does
-    not become lighter because the skin does.
+    not become lighter because the skin does, but it does become darker in the dark.
     """
     before = linear_from_srgb(guide.colour)
     level = float(np.exp(_own_tone(guide) @ LUMA))
     above = np.clip(((before @ LUMA) / level - 1.5) / 1.5, 0, 1)[..., None]
-    share = 1 - WHITES * above * above * (3 - 2 * above)
-    light = before * np.asarray(gain, np.float32) ** share
+    share = WHITES * above * above * (3 - 2 * above)
+    change = np.log(np.asarray(gain, np.float32))
+    light = before * np.exp(change - share * change.clip(-SKINS, SKINS))
     bright = np.where(light > 0.7, 0.7 + 0.3 * np.tanh((light - 0.7) / 0.3), light)
     return replace(guide, colour=srgb_from_linear(bright))

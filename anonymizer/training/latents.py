@@ -15,10 +15,11 @@ from diffusers import AutoencoderTiny
 from numpy.typing import NDArray
 from torch import Tensor
 
+from anonymizer.head.composite import compose, structure
 from anonymizer.head.guide import Guide
 from anonymizer.head.tone import match_tone
 from anonymizer.training.dataset import Shard, read_arrays, write_arrays
-from anonymizer.training.masks import detail_weight, random_area
+from anonymizer.training.masks import detail_weight, random_area, random_strip
 from anonymizer.training.vae import encode
 
 CELLS: Final = 16
@@ -32,22 +33,15 @@ class Pair:
     image: NDArray[np.uint8]
     """(S, S, 3) the truth."""
     composite: NDArray[np.float32]
-    """(S, S, 3) in [-1, 1], see `compose`."""
+    """(S, S, 3) in [-1, 1], see `anonymizer.head.composite`."""
     area: NDArray[np.bool_]
     """(S, S) protected."""
+    hidden: NDArray[np.bool_]
+    """(S, S) all that the painter cannot see: the area, and sometimes a border of the frame."""
     structure: NDArray[np.float32]
     """(S, S, 4) normals and coverage of the guide."""
     landmarks: NDArray[np.float32]
     """(5, 2)."""
-
-
-def compose(
-    context: NDArray[np.uint8], area: NDArray[np.bool_], guide: Guide
-) -> NDArray[np.float32]:
-    """The composite (S, S, 3) in [-1, 1]: context, and inside the area the guide over grey."""
-    outside = context.astype(np.float32) / 127.5 - 1
-    inside = (guide.colour * 2 - 1) * guide.coverage[..., None]
-    return np.where(area[..., None], inside, outside).astype(np.float32)
 
 
 def make_pair(
@@ -70,9 +64,10 @@ def make_pair(
             np.float32
         )
     area = random_area(rng, landmarks, image.shape[0])
-    guide = match_tone(Guide(colour, coverage, normals), image, ~area)
-    structure = np.concatenate([normals * coverage[..., None], coverage[..., None]], -1)
-    return Pair(image, compose(image, area, guide), area, structure, landmarks)
+    hidden = area | random_strip(rng, image.shape[0])
+    guide = match_tone(Guide(colour, coverage, normals), image, ~hidden)
+    made = compose(image, hidden, area, guide)
+    return Pair(image, made, area, hidden, structure(guide), landmarks)
 
 
 def latent_arrays(model: AutoencoderTiny, pairs: list[Pair]) -> Shard:
@@ -82,7 +77,7 @@ def latent_arrays(model: AutoencoderTiny, pairs: list[Pair]) -> Shard:
     with torch.autocast("cpu", torch.bfloat16):
         clean, composite = encode(model, truth), encode(model, given)
     condition = [
-        condition_of(c, p.area, p.structure) for c, p in zip(composite, pairs, strict=True)
+        condition_of(c, p.hidden, p.structure) for c, p in zip(composite, pairs, strict=True)
     ]
     weight = [
         np.stack([_pool(p.area), detail_weight(p.landmarks, p.area.shape[0], CELLS)]) for p in pairs
@@ -95,17 +90,17 @@ def latent_arrays(model: AutoencoderTiny, pairs: list[Pair]) -> Shard:
 
 
 def condition_of(
-    composite: Tensor, area: NDArray[np.bool_], structure: NDArray[np.float32]
+    composite: Tensor, hidden: NDArray[np.bool_], planes: NDArray[np.float32]
 ) -> Tensor:
     """The channels beside the noisy latent: mask, composite latent, normals 3, coverage."""
     cells = composite.shape[-1]
-    step = area.shape[0] // cells
-    mask = np.any(area.reshape(cells, step, cells, step), axis=(1, 3))
+    step = hidden.shape[0] // cells
+    mask = np.any(hidden.reshape(cells, step, cells, step), axis=(1, 3))
     return torch.cat(
         [
             torch.from_numpy(np.asarray(mask, np.float32)[None]),
             composite.float(),
-            torch.from_numpy(_pool(structure).transpose(2, 0, 1).copy()),
+            torch.from_numpy(_pool(planes).transpose(2, 0, 1).copy()),
         ]
     )
 

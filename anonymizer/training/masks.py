@@ -32,6 +32,15 @@ def random_area(
     return np.asarray(area) | _around(landmarks, size, 9 * unit)
 
 
+def random_strip(rng: np.random.Generator, size: int) -> NDArray[np.bool_]:
+    """What lies past the border of the frame: mostly nothing, one time in eight one side."""
+    strip = np.zeros((size, size), np.bool_)
+    if rng.random() < 0.125:
+        strip[: int(rng.uniform(0.05, 0.45) * size)] = True
+        strip = np.rot90(strip, int(rng.integers(4))).copy()
+    return strip
+
+
 def _around(landmarks: NDArray[np.floating], size: int, radius: float) -> NDArray[np.bool_]:
     """Discs on the landmarks: no protected area leaves one out."""
     axis = np.arange(size)

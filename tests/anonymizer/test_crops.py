@@ -267,48 +267,6 @@ def test_a_track_without_a_face_in_the_frame_is_refused():
         crops.cut_clip([frame(3)], still(face()), [], size=32, lead=0)
 
 
-def toned(shift, *, count=3, one=PLACES["upright"]):
-    """A clip of still frames, and its crops with another tone."""
-    image = picture(WIDE, seed=2)
-    track = still(one, count=count)
-    shot = [Frame(index, index, TICK, image) for index in range(count)]
-    clip = crops.cut_clip(shot, track, [track], size=64, lead=1)
-    painted = (clip.pixels[1:].astype(int) + shift).clip(0, 255).astype(np.uint8)
-    return clip, painted
-
-
-def test_equal_colours_stay_bit_for_bit():
-    clip, painted = toned((0, 0, 0))
-    assert np.array_equal(crops.match_colour(clip, painted), painted)
-
-
-def test_another_tone_is_taken_back():
-    clip, painted = toned((9, -6, 4))
-    matched = crops.match_colour(clip, painted).astype(int)
-    assert np.abs(matched - clip.pixels[1:]).max() <= 1
-
-
-def test_the_shift_of_tone_is_bounded():
-    clip, painted = toned((-70, 0, 0))
-    change = crops.match_colour(clip, painted).astype(int) - painted
-    assert change[..., 0].max() == 24
-
-
-def test_colours_without_anything_to_match_stay():
-    clip, painted = toned((9, 9, 9), one=turned((400.0, 300.0, 450.0, 360.0), 0.0))
-    assert np.array_equal(crops.match_colour(clip, painted), painted)
-
-
-def test_matching_reads_nothing_inside_a_protected_area():
-    clip, painted = toned((9, -6, 4))
-    other = painted.copy()
-    other[clip.mask[1:] > 0] = 77
-    around = clip.mask[1:] == 0
-    assert np.array_equal(
-        crops.match_colour(clip, painted)[around], crops.match_colour(clip, other)[around]
-    )
-
-
 @settings(deadline=None, max_examples=30)
 @given(st.integers(0, 10**6))
 def test_cut_then_paste_changes_nothing_outside_for_any_face(seed):

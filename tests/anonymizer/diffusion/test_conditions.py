@@ -5,7 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
+from anonymizer.data import Clip
 from anonymizer.diffusion import conditions
 from anonymizer.head.guide import Guide, linear_from_srgb
 from tests import factories
@@ -21,6 +23,10 @@ def guide(colour: float = 0.75, cover: float = 1.0) -> Guide:
     normals[:, :20] = (0.6, 0.0, 0.8)
     colours = np.full((S, S, 3), colour, np.float32) * (coverage > 0)[..., None]
     return Guide(colours, coverage, normals)
+
+
+def in_tone(clip: Clip, guides: list[Guide]) -> list[Guide]:
+    return conditions.toned(guides, conditions.tones(clip, guides))
 
 
 def test_pictures_and_images_are_inverse() -> None:
@@ -70,31 +76,33 @@ def test_masks_are_those_of_the_new_crops() -> None:
     assert cells.nonzero().tolist() == [[0, 0, 2, 0]]
 
 
-def test_composite_shows_guide_on_this_face_and_grey_on_others() -> None:
+def test_composite_draws_the_guide_on_this_face_alone() -> None:
     base = factories.clip(T=1, S=S)
     hidden, mask = np.zeros((1, S, S), bool), np.zeros((1, S, S), np.float32)
     hidden[0, 4:20, 4:28] = True
     mask[0, 4:12, 4:28] = 0.5
-    clip = replace(base, hidden=hidden, mask=mask)
+    context = np.full((1, S, S, 3), 51, np.uint8)
+    clip = replace(base, hidden=hidden, mask=mask, context=context)
     result = conditions.composite(clip, [guide(cover=0.5)])[0].numpy()
-    assert np.allclose(result[:, 5, 10], 0.25)  # half a guide of 0.5 over grey 0
-    assert (result[:, 5, 25] == 0).all()  # on this face, past the head
-    assert np.allclose(result[:, 13, 10], 0.25)  # the rim that is blanked and not pasted
-    assert (result[:, 15, 10] == 0).all()  # hidden by another face
-    assert np.allclose(result[:, 25, 10], clip.context[0, 25, 10] / 127.5 - 1, atol=1e-6)
+    around = 51 / 127.5 - 1
+    assert np.allclose(result[:, 5, 10], (0.5 + around) / 2)  # half a guide of 0.5
+    assert np.allclose(result[:, 5, 25], around)  # on this face, past the head
+    assert np.allclose(result[:, 13, 10], (0.5 + around) / 2)  # the rim: blanked, not pasted
+    assert np.allclose(result[:, 15, 10], around)  # hidden by another face
+    assert np.allclose(result[:, 25, 10], around)
 
 
 def test_structure_is_averaged_over_cells() -> None:
-    planes = conditions.structure([guide(), guide(cover=0.5)], 8)
+    planes = conditions.structures([guide(), guide(cover=0.5)], 8)
     assert planes.shape == (2, 4, 4, 4)
     assert planes[0, 3, 0].tolist() == [1, 1, 0.5, 0]
-    assert planes[1, :, 2, 0].tolist() == pytest.approx([0.3, 0, 0.4, 0.5])
+    assert planes[1, :, 2, 0].tolist() == pytest.approx([0.6, 0, 0.8, 0.5])
 
 
 def test_tone_reads_nothing_that_is_hidden() -> None:
     clip = factories.clip(T=3, S=S)
     other = replace(clip, context=np.where(clip.hidden[..., None], np.uint8(7), clip.context))
-    first, second = (conditions.toned(c, [guide()] * 3) for c in (clip, other))
+    first, second = (in_tone(c, [guide()] * 3) for c in (clip, other))
     assert all(np.array_equal(a.colour, b.colour) for a, b in zip(first, second, strict=True))
 
 
@@ -102,7 +110,7 @@ def test_tone_follows_the_film() -> None:
     base = factories.clip(T=2, S=S)
     skin = np.broadcast_to(np.array([190, 140, 115], np.uint8), base.context.shape).copy()
     clip, dark = replace(base, context=skin), replace(base, context=skin // 3)
-    light, dim = (conditions.toned(c, [guide(0.5)] * 2)[0].colour for c in (clip, dark))
+    light, dim = (in_tone(c, [guide(0.5)] * 2)[0].colour for c in (clip, dark))
     assert dim.mean() < 0.6 * light.mean()
     assert light[5, 5, 0] > light[5, 5, 2]
 
@@ -111,7 +119,7 @@ def test_tone_changes_slowly_where_the_film_jumps() -> None:
     clip = factories.clip(T=8, S=S, motion=(0, 0))
     context = clip.context.copy()
     context[4:] //= 4
-    toned = conditions.toned(replace(clip, context=context), [guide(0.5)] * 8)
+    toned = in_tone(replace(clip, context=context), [guide(0.5)] * 8)
     levels = np.log([linear_from_srgb(g.colour[:, :20]).mean() for g in toned])
     steps = -np.diff(levels)
     assert (steps > -1e-6).all()
@@ -120,7 +128,7 @@ def test_tone_changes_slowly_where_the_film_jumps() -> None:
 
 def test_a_film_that_does_not_change_has_one_tone() -> None:
     clip = factories.clip(T=5, S=S, motion=(0, 0))
-    toned = conditions.toned(clip, [guide(0.5)] * 5)
+    toned = in_tone(clip, [guide(0.5)] * 5)
     assert all(np.allclose(g.colour, toned[0].colour, atol=1e-6) for g in toned)
 
 
@@ -155,3 +163,49 @@ def test_tone_goes_on_over_chunks_as_if_there_were_none():
     assert np.allclose(later, whole[10:])
     assert whole.std() < 0.8 * gains.std()
     assert np.allclose(conditions._smoothed(np.ones((3, 2), np.float32)), 1)
+
+
+def test_blended_paintings_agree_with_the_film_at_the_edge_and_keep_their_structure() -> None:
+    clip = factories.clip(T=2, S=S, lead=1)
+    context = np.full_like(clip.context, 120)
+    clip = replace(clip, context=context)
+    painted = np.full((1, S, S, 3), 110, np.uint8)
+    painted[0, S // 2, S // 2] = 200
+    result = conditions.blended(painted, clip)[0].astype(int)
+    assert np.abs(result - 120)[~clip.hidden[1]].max() <= 1
+    flat = np.delete(result.reshape(-1, 3), (S // 2) * (S + 1), axis=0)
+    assert np.abs(flat - 120).max() <= 1
+    assert result[S // 2, S // 2] == pytest.approx(210, abs=1)
+
+
+def test_blending_reads_nothing_that_is_hidden_and_has_a_limit() -> None:
+    clip = factories.clip(T=1, S=S)
+    other = replace(clip, context=np.where(clip.hidden[..., None], np.uint8(7), clip.context))
+    painted = np.full((1, S, S, 3), 110, np.uint8)
+    first, second = (conditions.blended(painted, c) for c in (clip, other))
+    assert np.array_equal(first, second)
+    assert np.abs(first.astype(int) - 110).max() <= conditions.LARGEST_SHIFT
+    blind = replace(clip, hidden=np.ones_like(clip.hidden))
+    assert np.array_equal(conditions.blended(painted, blind), painted)
+
+
+def test_enlarged_paintings_show_what_only_the_finer_drawing_does() -> None:
+    """Stripes too fine for the painting come back inside the face, and only there."""
+    stripes = np.zeros((2 * S, 2 * S), np.float32)
+    stripes[:, ::2] = 0.2
+    coarse = guide(0.5)
+    coverage, normals = larger_nearest(coarse.coverage), larger_nearest(coarse.normals)
+    colours = larger_nearest(coarse.colour) + (stripes - 0.1)[..., None]
+    fine = Guide(colours * (coverage > 0)[..., None], coverage, normals)
+    painted = np.full((1, S, S, 3), 90, np.uint8)
+    (result,) = conditions.enlarged(painted, [coarse], [fine])
+    assert result.shape == (2 * S, 2 * S, 3)
+    inside = result[20:40, 10:20].astype(int)
+    assert np.abs(np.diff(inside, axis=1)).mean() == pytest.approx(51, abs=1.5)
+    assert inside.mean() == pytest.approx(90, abs=1)
+    assert (result[:, 50:] == 90).all()
+    assert conditions.enlarged(painted, [coarse], [coarse]) is painted
+
+
+def larger_nearest(plane: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.repeat(np.repeat(plane, 2, 0), 2, 1)

@@ -16,6 +16,7 @@ from anonymizer.diffusion.faces import FaceReplacer
 from anonymizer.diffusion.painter import source
 from anonymizer.diffusion.prompts import PromptReplacer
 from anonymizer.errors import MissingWeights
+from anonymizer.head.composite import compose, structure
 from anonymizer.protocols import Replacer
 from anonymizer.settings import Painting
 from anonymizer.training import latents
@@ -102,14 +103,13 @@ def test_face_tells_the_network_what_the_trainer_told_it(
 ) -> None:
     """Independent reference: the channels of the trainer, for one crop with all of it in view."""
     clip = factories.clip(T=1, S=tiny.SIZE)
-    guide = conditions.toned(clip, face.guides(clip, 3))[0]
-    structure = np.concatenate(
-        [guide.normals * guide.coverage[..., None], guide.coverage[..., None]], -1
-    )
+    drawn = face.guides(clip, 3)
+    guide = conditions.toned(drawn, conditions.tones(clip, drawn))[0]
     monkeypatch.setattr(latents, "CELLS", tiny.SIZE // 8)
-    given = latents.compose(clip.context[0], clip.hidden[0], guide)
+    hidden = clip.hidden[0]
+    given = compose(clip.context[0], hidden, hidden, guide)
     latent = face.painter.encoded(torch.from_numpy(given).permute(2, 0, 1)[None])
-    expected = latents.condition_of(latent[0], clip.hidden[0], structure)
+    expected = latents.condition_of(latent[0], hidden, structure(guide))
     first, *_ = inputs_of(
         face.painter.model.network, lambda: face.sketch(clip, 3).paint(tiny.Plan())
     )

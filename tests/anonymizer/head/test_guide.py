@@ -61,6 +61,18 @@ def test_edges_are_soft(guide):
     assert soft.sum() > SIZE
 
 
+def test_scalp_and_ears_are_left_to_the_film(head, person):
+    """From the front the face fades out above the brows and never reaches an ear."""
+    pose = posed(head, person)
+    guide = draw_guide(head, person, pose, size=SIZE)
+    points = pose.project(head.vertices(person.identity))
+    ear = points[np.argmax(head.mean[:, 0])]
+    top = points[np.argmax(np.where(abs(head.mean[:, 0]) < 1, head.mean[:, 1], -99))]
+    for x, y, _ in (ear, top):
+        assert guide.coverage[round(y), round(x)] < 0.2
+        assert np.linalg.norm(guide.normals[round(y) + 1, round(x) - 1]) > 0.9, "form is told"
+
+
 def test_a_seed_is_one_person_and_another_is_another(head, person, guide):
     again = draw_guide(head, person_for(head, 8), posed(head, person), size=SIZE)
     np.testing.assert_array_equal(again.colour, guide.colour)

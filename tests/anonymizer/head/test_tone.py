@@ -68,7 +68,12 @@ def test_warm_light_warms(guide, outside):
     assert warm[0] / warm[2] > 1.1 * cold[0] / cold[2]
 
 
-@pytest.mark.parametrize("around", [(0, 0, 0), (255, 255, 255), (20, 200, 20), (90, 90, 90)])
+def test_in_the_dark_the_face_is_dark_too(guide, outside):
+    gain = tone_gain(guide, np.zeros((SIZE, SIZE, 3), np.uint8), outside)
+    assert 0.03 < gain.min() <= gain.max() < 0.2
+
+
+@pytest.mark.parametrize("around", [(255, 255, 255), (20, 200, 20), (90, 90, 90)])
 def test_without_skin_little_changes(guide, outside, around):
     picture = np.full((SIZE, SIZE, 3), around, np.uint8)
     gain = tone_gain(guide, picture, outside)
@@ -114,3 +119,12 @@ def test_the_white_of_the_eye_does_not_glow_when_skin_lightens(guide):
     lit = with_gain(replace(dark, colour=picture), np.full(3, 3.0))
     after, before = (linear_from_srgb(p[30, 30]).mean() for p in (lit.colour, picture))
     assert after / before < 1.6
+
+
+def test_the_white_of_the_eye_darkens_in_the_dark(guide):
+    skin = float(np.median(guide.colour[guide.coverage > 0.99]))
+    picture = np.array(guide.colour)
+    picture[30, 30] = min(1.0, 2.2 * skin)
+    dark = with_gain(replace(guide, colour=picture), np.full(3, np.exp(-2.5)))
+    after, before = (linear_from_srgb(p[30, 30]).mean() for p in (dark.colour, picture))
+    assert after / before < 0.25

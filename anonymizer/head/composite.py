@@ -1,0 +1,66 @@
+"""The picture that painting begins with: the film around a face, and the drawn head inside."""
+
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from anonymizer.head.guide import Guide
+
+Array = NDArray[np.float32]
+
+FAITH: Final = 8
+"""How soon a pixel that is known in part counts as known, when a hole is filled."""
+
+
+def continued(picture: NDArray[np.floating], known: NDArray[np.bool_]) -> Array:
+    """The picture (S, S, 3) where it is known, and smoothly on from there where it is not.
+
+    Pull-push: unknown pixels take the mean of the nearest coarser picture that knows something.
+    Where nothing is known at all the result is 0.
+    """
+    weight = known.astype(np.float32)[..., None]
+    return _pulled(np.concatenate([picture * weight, weight], -1, dtype=np.float32))[..., :3]
+
+
+def _pulled(picture: Array) -> Array:
+    """Premultiplied RGB and weight (h, w, 4) to RGB of weight 1 where there is any weight."""
+    weight = picture[..., 3:]
+    own = picture / np.maximum(weight, 1e-6)
+    if min(picture.shape[:2]) < 2:
+        return own
+    height, width = picture.shape[:2]
+    coarse = _pulled(np.asarray(cv2.pyrDown(picture, borderType=cv2.BORDER_REPLICATE), np.float32))
+    behind = np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR))
+    trust = 1 - (1 - weight) ** FAITH
+    return np.asarray(behind + trust * (own - behind), np.float32)
+
+
+def compose(
+    context: NDArray[np.uint8],
+    hidden: NDArray[np.bool_],
+    ours: NDArray[np.bool_],
+    guide: Guide,
+) -> Array:
+    """The composite (S, S, 3) in [-1, 1].
+
+    Context where it can be seen. Elsewhere what goes on smoothly from there, and on this face's own
+    area the guide over it, as far as that covers.
+
+    Args:
+        context: (S, S, 3) the film; nothing is read where it is hidden.
+        hidden: (S, S) where the film may not be read.
+        ours: (S, S) the part of it that belongs to this face.
+        guide: the drawn head.
+    """
+    seen = np.where(hidden[..., None], 0, context.astype(np.float32) / 127.5 - 1)
+    around = np.where(hidden[..., None], continued(seen, ~hidden), seen)
+    opacity = np.where(ours & hidden, guide.coverage, 0)[..., None]
+    drawn = guide.colour * 2 - 1
+    return np.asarray(around + opacity * (drawn - around), np.float32)
+
+
+def structure(guide: Guide) -> Array:
+    """What the painter is told of the head's form: normals, coverage (S, S, 4)."""
+    return np.concatenate([guide.normals, guide.coverage[..., None]], -1)
