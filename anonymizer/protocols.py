@@ -88,8 +88,8 @@ class Mediation(Protocol):
         """Guide the model's features while open; a no-op for pixel-level mediators."""
         ...
 
-    def carry(self, final: NDArray[np.uint8]) -> Carry | None:
-        """What the next chunk must know, from the final crops ``(N, S, S, 3)``."""
+    def carry(self) -> Carry | None:
+        """What the next chunk must know, after the loop."""
         ...
 
 

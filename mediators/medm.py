@@ -104,7 +104,7 @@ class MedmMediation:
         """Do nothing: MeDM works on pixels."""
         return nullcontext()
 
-    def carry(self, final: NDArray[np.uint8]) -> Carry | None:
+    def carry(self) -> Carry | None:
         """The last crop, as the loop saw it, for the boundary frame of the next chunk."""
         last = self.new[-1]
         counts = self.repository.counts.numpy().astype(np.float32)

@@ -6,9 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from anonymizer.data import Carry, Clip
@@ -37,7 +35,7 @@ class Alone:
         """Do nothing."""
         return nullcontext()
 
-    def carry(self, final: NDArray[np.uint8]) -> Carry | None:
+    def carry(self) -> Carry | None:
         """Nothing to hand on."""
         return None
 

@@ -83,7 +83,7 @@ def test_attaching_changes_no_pixel_level_result(mediator):
 
 def test_what_is_carried_is_taken_by_the_next_chunk(mediator):
     first = mediator.prepare(factories.clip(5), None)
-    carry = first.carry(factories.clip(5).pixels)
+    carry = first.carry()
     second = mediator.prepare(factories.clip(4, lead=2, start=3), carry)
     assert torch.isfinite(second(estimate(2), 0.5)).all()
 

@@ -34,10 +34,6 @@ def estimate(n, seed=0):
     return torch.randn((n, 3, SIDE, SIDE), generator=torch.Generator().manual_seed(seed))
 
 
-def painted(x):
-    return ((x.clamp(-1, 1).permute(0, 2, 3, 1).numpy() + 1) * 127.5).round().astype(np.uint8)
-
-
 def planned(mediator, clip, carry=None) -> Any:
     """A mediation whose inner parts tests may look at."""
     return mediator.prepare(clip, carry)
@@ -53,7 +49,7 @@ def carried_to_second(rule="ramp", frames=12, at=6, step=(1.0, 0.0), mask=None):
     first = planned(mediator, oracle.part_of(clip, 0, at, 0))
     for level, seed in ((2.0, 8), (0.5, 9)):
         first(estimate(at, seed=seed) * 0.3, level)
-    carry = first.carry(painted(estimate(at)))
+    carry = first.carry()
     return planned(mediator, oracle.part_of(clip, at - 2, frames, 2), carry), carry, clip
 
 
@@ -158,7 +154,7 @@ def test_p1_with_flow_held_fixed_the_face_changes_no_bit():
     assert not np.array_equal(clip.pixels, other.pixels)
     assert torch.equal(a(estimate(6), 1.0), b(estimate(6), 1.0))
     assert torch.equal(a.noise((6, 2, 8, 8), 1), b.noise((6, 2, 8, 8), 1))
-    left = [m.carry(painted(estimate(6))) for m in (a, b)]
+    left = [m.carry() for m in (a, b)]
     assert left[0].levels == (1.0,)
     for slot in fields(MedmCarry):
         np.testing.assert_array_equal(*(getattr(carry, slot.name) for carry in left))
@@ -185,7 +181,7 @@ def test_an_empty_mask_changes_nothing_and_can_be_carried():
     clip, held = moving(4, mask=np.zeros((4, SIDE, SIDE)))
     mediation = planned(medm.build(correspond=held), clip)
     assert torch.equal(mediation(estimate(4), 1.0), estimate(4))
-    assert mediation.carry(painted(estimate(4))).values.shape == (1, 0, 3)
+    assert mediation.carry().values.shape == (1, 0, 3)
 
 
 # Noise.
@@ -235,7 +231,7 @@ def test_noise_in_chunks_is_noise_in_one_where_the_surface_was_there_from_the_st
         mediation = mediator.prepare(part, carry)
         noise = mediation.noise((stop - at, 2, 12, 12), 8)
         assert (noise == whole[at:stop])[..., 3:, 6:].all()
-        carry, at = mediation.carry(painted(estimate(stop - at))), stop
+        carry, at = mediation.carry(), stop
 
 
 # Seams.
@@ -291,7 +287,7 @@ def test_what_is_added_after_the_loop_is_not_added_again_in_every_chunk():
     added = estimate(1, seed=5)[0] * 0.2
     first = planned(mediator, oracle.part_of(clip, 0, 4, 0))
     before = first(x, 0.5) + added
-    second = planned(mediator, oracle.part_of(clip, 3, 8, 1), first.carry(painted(before)))
+    second = planned(mediator, oracle.part_of(clip, 3, 8, 1), first.carry())
     after = second(x, 0.5) + added
     torch.testing.assert_close(after, before, atol=2e-6, rtol=0)
 
@@ -305,7 +301,7 @@ def test_other_rules(rule):
     expected = share * values + (1 - share) * x.mean(0)
     assert (carry.weights == 24).all()
     torch.testing.assert_close(second(x, 0.5), expected.expand_as(x), atol=2e-6, rtol=0)
-    assert (second.carry(painted(x)).weights == 30).all()
+    assert (second.carry().weights == 30).all()
 
 
 def test_shares_stay_within_bounds():
@@ -333,7 +329,7 @@ def test_a_constant_film_is_a_fixed_point_over_seams_bitwise():
     x = torch.full((4, 3, SIDE, SIDE), float(np.float32(77 / 127.5 - 1)))
     first = mediator.prepare(oracle.part_of(clip, 0, 4, 0), None)
     assert torch.equal(first(x, 0.7), x)
-    carry = first.carry(painted(x))
+    carry = first.carry()
     assert torch.equal(mediator.prepare(oracle.part_of(clip, 3, 8, 1), carry)(x, 0.7), x)
 
 
@@ -353,7 +349,7 @@ def test_a_carry_stays_as_large_as_one_crop():
         mediation = mediator.prepare(part, carry)
         for again in range(3):
             mediation(estimate(4, seed=again), 0.5)
-        carry = mediation.carry(painted(estimate(4)))
+        carry = mediation.carry()
         sizes = [np.size(getattr(carry, slot.name)) for slot in fields(MedmCarry)]
         assert max(sizes) <= 3 * SIDE * SIDE
 
@@ -362,7 +358,7 @@ def test_a_carry_stays_as_large_as_one_crop():
 def test_a_carry_that_does_not_fit_is_refused(what):
     clip, held = moving(6)
     mediator = medm.build(correspond=held)
-    carry = mediator.prepare(oracle.part_of(clip, 0, 3, 0), None).carry(painted(estimate(3)))
+    carry = mediator.prepare(oracle.part_of(clip, 0, 3, 0), None).carry()
     if what == "frame":
         clip, message = oracle.part_of(clip, 3, 6, 1), "frame 2 .* continues frame 3"
     elif what == "size":

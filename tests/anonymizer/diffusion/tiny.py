@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from diffusers import (
     AutoencoderKL,
@@ -18,7 +17,6 @@ from diffusers import (
     UNet2DConditionModel,
     UNet2DModel,
 )
-from numpy.typing import NDArray
 from torch import Tensor
 
 from anonymizer.data import Carry
@@ -187,7 +185,7 @@ class Plan:
         yield
         self.inside = False
 
-    def carry(self, final: NDArray[np.uint8]) -> Carry | None:
+    def carry(self) -> Carry | None:
         return None
 
 
