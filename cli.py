@@ -22,12 +22,20 @@ import mediators
 from anonymizer import inputs as media
 from anonymizer import settings as configuration
 from anonymizer.errors import JobError, UsageError, VeilframeError
-from anonymizer.settings import Audio, Init, Recall, Replace, Settings, SmallFaces
+from anonymizer.settings import (
+    Audio,
+    Expression,
+    Init,
+    Recall,
+    Replace,
+    Settings,
+    SmallFaces,
+)
 
 if TYPE_CHECKING:
-    from anonymizer.data import Report
     from anonymizer.jobs import Anonymizer
     from anonymizer.pipeline import Progress, Stage
+    from anonymizer.report import Report
 
 DONE, FAILED, USAGE, DOUBT, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -95,6 +103,10 @@ def run(
     negative_prompt: Annotated[str | None, typer.Option(help="What the prompt excludes.")] = None,
     steps: Annotated[int | None, typer.Option(help="Sampling steps. Default: the model's.")] = None,
     guidance: Annotated[float | None, typer.Option(help="Prompt guidance. Default: 5.")] = None,
+    expression: Annotated[
+        Expression | None,
+        typer.Option(help="Speak, blink and look as the original does. Default: on."),
+    ] = None,
     init: Annotated[
         Init | None,
         typer.Option(help="What denoising starts from; source breaks non-interference."),
@@ -144,6 +156,7 @@ def run(
         "painting.negative_prompt": negative_prompt,
         "painting.steps": steps,
         "painting.guidance": guidance,
+        "painting.expression": expression,
         "painting.init": init,
         "painting.strength": strength,
         "painting.min_face": min_face,

@@ -12,6 +12,7 @@ from anonymizer import plain
 from anonymizer.errors import UsageError
 from anonymizer.pipeline import Brush, Studio
 from anonymizer.protocols import Detector, Mediator, Replacer
+from anonymizer.reading import Reading
 from anonymizer.settings import Painting, Settings
 
 if TYPE_CHECKING:
@@ -56,6 +57,15 @@ def detector(settings: Settings) -> Detector:
         **settings.options.get(settings.detection.detector, {}),
     }
     return _built(detectors.load, settings.detection.detector, options)
+
+
+def attentive(settings: Settings, finder: Detector) -> Detector:
+    """The detector itself, or one that also reads what faces do where the settings want it."""
+    if not settings.painting.follows:
+        return finder
+    from anonymizer.head.motion import MotionReader
+
+    return Reading(finder, MotionReader.load())
 
 
 def studio(settings: Settings) -> Studio:

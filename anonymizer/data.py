@@ -27,6 +27,9 @@ Box = tuple[float, float, float, float]
 Origin = Literal["detected", "interpolated", "extended"]
 """How a face came to be placed: seen, between two sightings, or past the ends of a track."""
 
+Action = Literal["replace", "cover", "keep"]
+"""What becomes of a track: a new face, a solid cover, or nothing because a person said so."""
+
 
 def _frozen(array: NDArray[np.generic]) -> None:
     array.flags.writeable = False
@@ -180,6 +183,7 @@ class Track:
     faces: tuple[Face, ...]
     """One per consecutive frame; all with landmarks or none, all with motion or none."""
     origins: tuple[Origin, ...]
+    action: Action = "replace"
 
     def __post_init__(self) -> None:
         if not self.faces or len(self.faces) != len(self.origins):
@@ -279,45 +283,3 @@ class Carry:
     """What a mediator hands to the next chunk; mediators subclass it. Bounded by one crop."""
 
     __slots__ = ()
-
-
-@dataclass(frozen=True, slots=True)
-class TrackOutcome:
-    """What became of one face. Times and counts only."""
-
-    track: int
-    shot: int
-    start: int
-    """Index of its first frame."""
-    stop: int
-    """One past its last frame."""
-    detected: int
-    interpolated: int
-    extended: int
-    """Number of frames by origin; their sum is ``stop - start``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What one finished job did. Holds nothing that shows a face."""
-
-    source: str
-    """Name of the input, without its folder."""
-    destination: str
-    """Path of the output."""
-    source_sha256: str
-    output_sha256: str
-    frames: int
-    shots: int
-    tracks: tuple[TrackOutcome, ...]
-    skipped_packets: int
-    """Damaged packets of the input that could not be decoded."""
-    warnings: tuple[str, ...]
-    """What could not be kept, in sentences."""
-    non_interference: bool
-    """Whether nothing inside a protected area could reach what was painted (P1)."""
-    settings: dict[str, object]
-    """The resolved settings without secrets: enough to repeat the run."""
-    versions: dict[str, str]
-    seconds: dict[str, float]
-    """Wall time by stage."""

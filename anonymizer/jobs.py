@@ -19,10 +19,12 @@ from numpy.typing import NDArray
 
 import anonymizer
 from anonymizer import build, live, pipeline
-from anonymizer.data import Frame, Report, StreamInfo, Track, TrackOutcome
+from anonymizer.data import Frame, StreamInfo, Track
 from anonymizer.errors import JobError, SourceChanged, UnreadableVideo, UnwritableOutput, UsageError
+from anonymizer.head.expression import MOTION
 from anonymizer.pipeline import Identity, Plan, PlanMismatch, Progress, Studio
 from anonymizer.protocols import Detector
+from anonymizer.report import Report, TrackOutcome
 from anonymizer.settings import Settings
 from anonymizer.video.images import ImageSource
 from anonymizer.video.media import open_sink, open_source
@@ -60,7 +62,7 @@ class Anonymizer:
         self.settings = settings
         self._secret = _secret(settings)
         self._streams = 0
-        self._detector = detector or build.detector(settings)
+        self._detector = build.attentive(settings, detector or build.detector(settings))
         self._studio = studio or build.studio(settings)
 
     def file(
@@ -102,6 +104,7 @@ class Anonymizer:
             skipped_packets=film.skipped,
             warnings=tuple(warnings),
             non_interference=self.settings.painting.non_interference,
+            motion=MOTION if self.settings.painting.follows else (),
             settings=self.settings.described(),
             versions=versions(),
             seconds=seconds,

@@ -19,6 +19,7 @@ SmallFaces = Literal["cover", "mosaic"]
 Recall = Literal["normal", "high"]
 Audio = Literal["keep", "drop"]
 Init = Literal["guide", "noise", "source"]
+Expression = Literal["on", "off"]
 
 
 def _choose(name: str, value: object, legal: object) -> None:
@@ -69,6 +70,9 @@ class Painting:
     """Sampling steps; None leaves it to the model."""
     guidance: float = 5.0
     """Classifier-free guidance scale; only models with a prompt use it."""
+    expression: Expression = "on"
+    """``on`` lets the new face speak, blink and look as the original does, by numbers that are read
+    off it (built-in model only); ``off`` gives a face at rest."""
     init: Init = "guide"
     """``guide`` starts from the drawn head (built-in) or noise (other models), ``noise`` always
     from noise, ``source`` from the original face, which breaks non-interference (P1)."""
@@ -82,6 +86,7 @@ class Painting:
         _choose("replace", self.replace, Replace)
         _choose("small-faces", self.small_faces, SmallFaces)
         _choose("init", self.init, Init)
+        _choose("expression", self.expression, Expression)
         _between("coherence", self.coherence, 0, 1)
         _between("guidance", self.guidance, 1, 50)
         _between("strength", self.strength, 0.01, 1)
@@ -93,6 +98,11 @@ class Painting:
     def non_interference(self) -> bool:
         """Whether nothing inside a protected area reaches what is painted (P1)."""
         return self.replace == "cover" or (self.replace == "face" and self.init != "source")
+
+    @property
+    def follows(self) -> bool:
+        """Whether what an original face does is read, for the new one to do the same."""
+        return self.replace == "face" and self.model == "builtin" and self.expression == "on"
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,7 @@ def test_the_help_of_run_lists_the_parts():
     text = " ".join(out.split())
     assert "centerface" in text
     assert "medm" in text
+    assert "--expression" in text
 
 
 def test_version():

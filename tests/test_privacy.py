@@ -17,7 +17,9 @@ import mediators
 from anonymizer import build, pipeline
 from anonymizer.alignment import place, protected_mask
 from anonymizer.data import Box, Clip, Correspondence, Face, Frame
+from anonymizer.head.expression import MOTION
 from anonymizer.pipeline import Brush, Studio
+from anonymizer.plan import Plan
 from anonymizer.settings import Settings
 from tests.factories import TICK, five_points, picture
 
@@ -33,16 +35,17 @@ def box_at(index: int, *, second: bool = False) -> Box:
 
 
 class Scripted:
-    """Says where faces are without looking: geometry held fixed."""
+    """Says where faces are and what they do without looking: geometry held fixed."""
 
     def detect(self, frames: Sequence[Frame]) -> list[list[Face]]:
         return [
-            [self.face(box_at(frame.index, second=second)) for second in (False, True)]
-            for frame in frames
+            [self.face(frame.index, second=second) for second in (False, True)] for frame in frames
         ]
 
-    def face(self, box: Box) -> Face:
-        return Face(box=box, score=0.9, landmarks=five_points(box))
+    def face(self, index: int, *, second: bool) -> Face:
+        box, motion = box_at(index, second=second), np.zeros(len(MOTION), np.float32)
+        motion[MOTION.index("jawOpen")] = 0.1 * index
+        return Face(box=box, score=0.9, landmarks=five_points(box), motion=motion)
 
 
 def still(clip: Clip, target: int, source: int) -> Correspondence:
@@ -72,7 +75,7 @@ def film(secret: int, inside: Sequence[NDArray[np.bool_]] | None = None) -> list
     return frames
 
 
-def opacity(plan: pipeline.Plan, index: int) -> NDArray[np.float64]:
+def opacity(plan: Plan, index: int) -> NDArray[np.float64]:
     """Largest opacity that any face has at each frame pixel, sampled independently of the paste."""
     height, width = SIZE
     y, x = np.mgrid[:height, :width].astype(np.float64)

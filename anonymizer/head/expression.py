@@ -23,7 +23,22 @@ MOTION: Final = (
 SHAPES: Final = len(MOTION) - 2
 """How many of them are weights of expressions."""
 _GAZE_LIMIT: Final = 0.55
+_LIDS: Final = (0.06, 0.75)
+"""What the reader says of lids at rest and of shut ones: medians over held-out drawn faces."""
+_MEETING: Final = (0.02, 0.06)
+"""Lips closer than the first, in eye distances, are shut; from the second on they are as read.
+Of drawn mouths that are shut nine in ten are read as less than 0.03 apart."""
+_GAP: Final = {
+    "jawOpen": 0.50, "mouthClose": -0.60, "mouthFunnel": 0.21, "mouthLowerDown": 0.10,
+    "mouthUpperUp": 0.11,
+}  # fmt: skip
+"""How far apart, in eye distances, the full movement brings the lips of the mean head."""
 _SIGNED: Final = {"jawSide": (("jawLeft", 1.0), ("jawRight", -1.0))}
+
+
+_BOTH_WAYS: Final = [MOTION.index(name) for name in ("jawSide", "gazeX", "gazeY")]
+_BLINKS: Final = [MOTION.index(name) for name in ("eyeBlink_L", "eyeBlink_R")]
+_PARTING: Final = [MOTION.index(name) for name, share in _GAP.items() if share > 0]
 
 
 def _mirror() -> NDArray[np.float32]:
@@ -55,6 +70,22 @@ def selection(names: tuple[str, ...]) -> NDArray[np.float32]:
     return matrix
 
 
+def _settled(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A motion (K,) as read with lids that shut and lips that meet where they nearly do.
+
+    A reader that is unsure answers with a mean: open eyes a little shut, shut ones a little open.
+    """
+    settled = np.clip(values, 0, None)
+    settled[_BOTH_WAYS] = values[_BOTH_WAYS]
+    rest, shut = _LIDS
+    settled[_BLINKS] = ((values[_BLINKS] - rest) / (shut - rest)).clip(0, 1)
+    gap = sum(share * float(settled[MOTION.index(name)]) for name, share in _GAP.items())
+    near, far = _MEETING
+    share = min(1.0, max(0.0, (gap - near) / (far - near)))
+    settled[_PARTING] *= share * share * (3 - 2 * share)
+    return settled
+
+
 def expression_of(
     head: HeadModel, motion: NDArray[np.floating]
 ) -> tuple[NDArray[np.float32], tuple[float, float]]:
@@ -70,9 +101,10 @@ def expression_of(
     Raises:
         ValueError: if the motion has another length or is not finite.
     """
-    values = np.asarray(motion, np.float32)
+    values = np.array(motion, np.float32)
     if values.shape != (len(MOTION),) or not np.isfinite(values).all():
         raise ValueError(f"motion must be {len(MOTION)} finite numbers, got shape {values.shape}")
+    values = _settled(values)
     names = head.expression_names
     weights = np.clip(values[:SHAPES], 0, 1) @ selection(names)
     for name, sides in _SIGNED.items():

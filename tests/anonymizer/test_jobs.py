@@ -14,6 +14,7 @@ import mediators
 from anonymizer import plain
 from anonymizer.data import Box
 from anonymizer.errors import JobError, SourceChanged, UnreadableVideo, UnwritableOutput, UsageError
+from anonymizer.head.expression import MOTION
 from anonymizer.jobs import Anonymizer, identities
 from anonymizer.pipeline import Brush, Studio
 from anonymizer.settings import Media, Painting, Settings
@@ -84,6 +85,33 @@ def test_the_report_is_plain_and_keeps_no_secret(tmp_path):
     assert report.non_interference
     assert report.source == "in.mp4"
     assert set(report.seconds) == {"find", "paint", "check"}
+
+
+@pytest.mark.parametrize(("expression", "names"), [("on", MOTION), ("off", ())])
+def test_the_report_names_the_numbers_that_were_read_and_keeps_none(tmp_path, expression, names):
+    given: list[Any] = []
+
+    class Noting:
+        size = 32
+
+        def sketch(self, clip, seed):
+            given.append(clip.motion)
+            return plain.build("cover").sketch(clip, seed)
+
+    brush = Brush(Noting(), mediators.load("none", {}))
+    settings = Settings(painting=Painting(expression=expression))
+    studio = Studio(brush, brush, min_face=0)
+    job = Anonymizer(settings, detector=MarkerDetector(), studio=studio)
+    report = job.file(film(tmp_path / "in.mp4", frames=3), tmp_path / "out.mp4")
+    assert report.motion == names
+    assert asdict(report)["settings"]["painting"]["expression"] == expression
+    (motion,) = given
+    if not names:
+        assert motion is None
+    else:
+        assert motion.shape == (3, len(MOTION))
+        text = json.dumps(asdict(report))
+        assert not any(f"{value:.4f}" in text for value in motion.ravel())
 
 
 def test_the_result_has_an_ordinary_mode(tmp_path):

@@ -29,6 +29,8 @@ def test_every_face_with_landmarks_gets_the_motion_of_its_own_frame():
     found = Reading(MarkerDetector(), Brightness()).detect(frames)
     plain = MarkerDetector().detect(frames)
     for frame, (one,), (other,) in zip(frames, found, plain, strict=True):
+        assert one.motion is not None
+        assert other.landmarks is not None
         assert one.motion.tolist() == [frame.image[0, 0, 0], other.landmarks[0, 0]]
         assert (one.box, one.score) == (other.box, other.score)
         np.testing.assert_array_equal(one.landmarks, other.landmarks)
@@ -55,6 +57,7 @@ def test_motion_reaches_the_clip_and_none_stays_none():
         if not moving:
             assert clip.motion is None
             continue
+        assert clip.motion is not None
         assert clip.motion.shape == (3, 2)
-        for at, index in enumerate(clip.indices):
-            np.testing.assert_array_equal(clip.motion[at], track.at(index).motion)
+        for motion, index in zip(clip.motion, clip.indices, strict=True):
+            np.testing.assert_array_equal(motion, track.faces[index - track.start].motion)

@@ -28,6 +28,7 @@ def test_defaults_are_the_documented_ones():
         (Settings, {"seed": -1}, "seed must be between 0"),
         (Settings, {"seed": 1, "secret_file": Path("s")}, "seed and secret-file exclude"),
         (Painting, {"replace": "swap"}, "replace 'swap' is not one of face, cover"),
+        (Painting, {"expression": "maybe"}, "expression 'maybe' is not one of on, off"),
         (Painting, {"coherence": 1.5}, "coherence must be between 0 and 1, got 1.5"),
         (Painting, {"coherence": True}, "coherence must be between 0 and 1, got True"),
         (Painting, {"steps": 0}, "steps must be between 1 and 1000"),
@@ -104,3 +105,16 @@ def test_the_description_holds_everything_but_the_secrets(tmp_path):
 )
 def test_non_interference_is_claimed_only_where_it_holds(painting, holds):
     assert painting.non_interference is holds
+
+
+@pytest.mark.parametrize(
+    ("painting", "follows"),
+    [
+        (Painting(), True),
+        (Painting(expression="off"), False),
+        (Painting(replace="mosaic"), False),
+        (Painting(model="some/folder"), False),
+    ],
+)
+def test_motion_is_read_only_where_a_drawn_head_can_follow_it(painting, follows):
+    assert painting.follows is follows

@@ -77,3 +77,20 @@ def test_names_the_head_does_not_have_are_left_out():
     chosen = selection(("jawOpen", "eyeBlink_L"))
     assert chosen.sum() == 2
     assert chosen[MOTION.index("jawOpen"), 0] == chosen[MOTION.index("eyeBlink_L"), 1] == 1
+
+
+def test_lids_at_rest_are_open_and_read_as_shut_are_shut(head):
+    assert weights(head, eyeBlink_L=0.05, eyeBlink_R=0.8)[0] == {"eyeBlink_R": 1.0}
+    half, _ = weights(head, eyeBlink_L=0.4)
+    assert 0.3 < half["eyeBlink_L"] < 0.7
+
+
+def test_lips_that_nearly_meet_do_and_open_ones_are_left_alone(head):
+    assert weights(head, jawOpen=0.02, mouthUpperUp=0.05)[0] == {}
+    opened, _ = weights(head, jawOpen=0.3, mouthUpperUp=0.2)
+    assert opened["jawOpen"] == pytest.approx(0.3)
+    together, _ = weights(head, jawOpen=0.3, mouthClose=0.26)
+    assert together == {"mouthClose": pytest.approx(0.26)}
+    gaps = [weights(head, jawOpen=jaw)[0].get("jawOpen", 0) for jaw in np.linspace(0, 0.3, 61)]
+    assert (np.diff(gaps) >= 0).all()
+    assert np.diff(gaps).max() < 0.015  # no jump: a slow mouth does not snap
