@@ -33,6 +33,9 @@ class Painter:
     """Side S of the crops."""
     coherence: float = 0.8
     """Strength of the mediation, the paper's w."""
+    round_trip: Autoencoder | None = None
+    """What mediation goes through inside the loop, if not ``autoencoder``: the same network in
+    less precision. Both ends of a round trip lose the same, so little of it is seen."""
 
     @property
     def device(self) -> torch.device:
@@ -51,7 +54,8 @@ class Painter:
 
     def agreed(self, denoise: Denoiser, mediation: Mediation, sigmas: Sequence[float]) -> Denoiser:
         """The denoiser with mediation in all steps but the last."""
-        return mediated(denoise, mediation, self.coherence, codec=self.autoencoder, last=sigmas[-2])
+        codec = self.round_trip or self.autoencoder
+        return mediated(denoise, mediation, self.coherence, codec=codec, last=sigmas[-2])
 
     def painted(
         self, denoise: Denoiser, x: Tensor, sigmas: Sequence[float], mediation: Mediation

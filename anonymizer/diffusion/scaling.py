@@ -30,7 +30,7 @@ def smaller_clip(clip: Clip, factor: int) -> Clip:
         clip,
         pixels=_means(clip.pixels, factor),
         context=_means(clip.context, factor),
-        hidden=_blocks(clip.hidden, factor).any((2, 4)),
+        hidden=np.asarray(_blocks(clip.hidden, factor).any((2, 4))),
         mask=_blocks(clip.mask, factor).max((2, 4)),
         frame_from_crop=clip.frame_from_crop @ wider,
         landmarks=(clip.landmarks + 0.5) / factor - 0.5,
@@ -55,10 +55,10 @@ def smaller_guide(guide: Guide, factor: int) -> Guide:
     )
 
 
-def larger(images: NDArray[np.floating], factor: int) -> NDArray[np.float32]:
+def larger(image: NDArray[np.floating | np.uint8], factor: int) -> NDArray[np.float32]:
     """A picture (S, S, 3) at `factor` times the size, smoothly."""
-    side = len(images) * factor
-    picture = np.asarray(images, np.float32)
+    side = len(image) * factor
+    picture = np.asarray(image, np.float32)
     return np.asarray(cv2.resize(picture, (side, side), interpolation=cv2.INTER_CUBIC), np.float32)
 
 

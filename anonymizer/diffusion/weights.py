@@ -83,7 +83,9 @@ def read_autoencoder(
 ) -> AutoencoderKL | AutoencoderTiny:
     """The autoencoder of a pipeline's folder."""
     kind: type[AutoencoderKL | AutoencoderTiny] = _class(folder / "vae", _AUTOENCODERS)
-    return _network(kind, folder / "vae", dtype, device)
+    network = _network(kind, folder / "vae", dtype, device)
+    network.to(memory_format=torch.channels_last)  # a quarter faster on a CPU
+    return network
 
 
 def read_unet(
