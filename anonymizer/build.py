@@ -73,10 +73,13 @@ def studio(settings: Settings) -> Studio:
     painting = settings.painting
     plainly = mediators.load("none", {})
     small = Brush(plain.build(painting.small_faces), plainly)
+    cover = Brush(plain.build("cover"), plainly)
     if painting.replace != "face":
-        return Studio(Brush(plain.build(painting.replace), plainly), small, 0)
+        return Studio(Brush(plain.build(painting.replace), plainly), small, 0, cover=cover)
     mediator = _mediator(settings)  # first: a wrong name is said before weights are read
-    return Studio(Brush(_face(painting, settings.device), mediator), small, painting.min_face)
+    replacer, larger = _face(painting, settings.device)
+    large = Brush(larger, mediator) if larger else None
+    return Studio(Brush(replacer, mediator), small, painting.min_face, large, cover=cover)
 
 
 def _mediator(settings: Settings) -> Mediator:
@@ -84,13 +87,15 @@ def _mediator(settings: Settings) -> Mediator:
     return _built(mediators.load, name, settings.options.get(name, {}))
 
 
-def _face(painting: Painting, device_name: str) -> Replacer:
+def _face(painting: Painting, device_name: str) -> tuple[Replacer, Replacer | None]:
+    """What paints faces, and what paints large ones, if that is something else."""
     import torch
 
     from anonymizer.diffusion import inpainter
 
     torch.set_num_threads(cores())
-    return inpainter.build(painting, device(device_name))
+    replacer = inpainter.build(painting, device(device_name))
+    return replacer, inpainter.enlarged(replacer)
 
 
 def _built(

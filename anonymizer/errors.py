@@ -5,6 +5,7 @@
     │   └── UnknownPart        no detector, mediator or replacer of that name
     └── JobError               one input failed; others go on (exit code 1)
         ├── UnreadableVideo    cannot be opened, decoded, or has no picture
+        ├── UnreadablePlan     a plan file is absent, or not what it should be
         ├── DamagedVideo       too many damaged packets in a row
         ├── SourceChanged      the second reading differs from the first
         ├── UnwritableOutput   destination exists, is read-only, or the disk is full
@@ -55,6 +56,10 @@ class UnreadableVideo(JobError):
 
 class DamagedVideo(JobError):
     """More damaged packets in a row than are tolerated."""
+
+
+class UnreadablePlan(JobError):
+    """A plan cannot be read, makes no sense, or belongs to another film."""
 
 
 class SourceChanged(JobError):

@@ -22,7 +22,8 @@ from anonymizer import build, live, pipeline
 from anonymizer.data import Frame, StreamInfo, Track
 from anonymizer.errors import JobError, SourceChanged, UnreadableVideo, UnwritableOutput, UsageError
 from anonymizer.head.expression import MOTION
-from anonymizer.pipeline import Identity, Plan, PlanMismatch, Progress, Studio
+from anonymizer.pipeline import Identity, PlanMismatch, Progress, Studio
+from anonymizer.plan import Plan
 from anonymizer.protocols import Detector
 from anonymizer.report import Report, TrackOutcome
 from anonymizer.settings import Settings

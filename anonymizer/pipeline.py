@@ -7,15 +7,17 @@ far ahead as they like. The second holds the pictures of one chunk at a time.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, pairwise
+from math import ceil, floor
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer import crops, shots, tracking
-from anonymizer.data import Carry, Chunk, Face, Frame, Track
+from anonymizer.data import Action, Carry, Chunk, Face, Frame, Track
+from anonymizer.plan import Plan, Zone
 from anonymizer.protocols import Detector, Mediator, Replacer
 
 Stage = Literal["find", "paint"]
@@ -27,22 +29,6 @@ Identity = Callable[[int], int]
 
 BATCH = 8
 """Frames given to a detector at once."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Plan:
-    """Where the faces of a film are: everything the second reading needs to know of the first."""
-
-    pts: NDArray[np.int64]
-    """``(F,)`` presentation time of every frame, in the stream's time base."""
-    starts: tuple[int, ...]
-    """Index of the first frame of every shot; the first is 0."""
-    tracks: tuple[Track, ...]
-    """Ordered by first frame."""
-
-    def during(self, start: int, stop: int) -> list[Track]:
-        """Tracks with a face in some frame of ``[start, stop)``."""
-        return [track for track in self.tracks if track.start < stop and start < track.stop]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +53,19 @@ class Studio:
     """Paints faces that fill more pixels than ``face`` has, where there is such a brush."""
     large_face: int = 112
     """Longer side in pixels from which ``large`` is for them."""
+    cover: Brush | None = None
+    """Paints what a plan wants covered; without it such a plan is refused."""
 
-    def brush(self, faces: Sequence[Face]) -> Brush:
-        """Which brush paints a track through a chunk: its largest face decides for all."""
+    def brush(self, faces: Sequence[Face], action: Action = "replace") -> Brush:
+        """Which brush paints a track through a chunk: its largest face decides for all.
+
+        Raises:
+            ValueError: if it is to be covered and nothing here can do that.
+        """
+        if action == "cover":
+            if self.cover is None:
+                raise ValueError("a track is to be covered, and this studio has no cover")
+            return self.cover
         size = max(face.size for face in faces)
         if self.large is not None and size >= max(self.large_face, self.min_face):
             return self.large
@@ -127,10 +123,12 @@ def render(
     """
     carries: Mapping[int, Carry] = {}
     same = _checked(frames, plan)
+    decided = [replace(track, action=plan.action(track)) for track in plan.tracks]
+    plan = replace(plan, tracks=tuple(track for track in decided if track.action != "keep"))
     for part in shots.chunks(same, plan.starts, length=chunk, overlap=overlap):
         tracks = plan.during(part.frames[0].index, part.frames[-1].index + 1)
         painted, carries = paint(part, tracks, carries, studio, identity)
-        yield from painted
+        yield from (covered(frame, plan.zones) for frame in painted)
         if progress:
             faces = sum(track.at(frame.index) is not None for track in tracks for frame in painted)
             progress("paint", painted[-1].index + 1, faces)
@@ -151,14 +149,15 @@ def paint(
         lead = sum(frame.index < chunk.body[0].index for frame in there)
         if lead == len(there):
             continue
-        brush = studio.brush([face for frame in there if (face := track.at(frame.index))])
+        faces = [face for frame in there if (face := track.at(frame.index))]
+        brush = studio.brush(faces, track.action)
         size = brush.replacer.size
         clip = crops.cut_clip(there, track, tracks, size=size, lead=lead)
         sketch = brush.replacer.sketch(clip, identity(track.id))
         carry = carries.get(track.id) if lead else None
         mediation = brush.mediator.prepare(sketch.moving, carry)
         pixels = sketch.paint(mediation)
-        if (after := mediation.carry(pixels)) is not None:
+        if (after := mediation.carry()) is not None:
             left[track.id] = after
         for at, index in enumerate(clip.indices[clip.lead :]):
             place = clip.lead + at
@@ -168,6 +167,21 @@ def paint(
     return [
         Frame(frame.index, frame.pts, frame.time_base, images[frame.index]) for frame in chunk.body
     ], left
+
+
+def covered(frame: Frame, zones: Sequence[Zone]) -> Frame:
+    """The frame with zones that are always covered in one flat grey."""
+    here = [zone for zone in zones if zone.action == "always" and zone.start <= frame.index]
+    here = [zone for zone in here if frame.index < zone.stop]
+    if not here:
+        return frame
+    image = frame.image.copy()
+    height, width = image.shape[:2]
+    for x0, y0, x1, y1 in (zone.box for zone in here):
+        top, bottom = max(0, floor(y0)), min(height, ceil(y1))
+        left, right = max(0, floor(x0)), min(width, ceil(x1))
+        image[top : max(top, bottom), left : max(left, right)] = crops.GREY
+    return Frame(frame.index, frame.pts, frame.time_base, image)
 
 
 def _linked(

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from anonymizer import build, pipeline, shots
 from anonymizer.data import Carry, Clip, Frame
 from anonymizer.protocols import Mediation, Mediator
+from anonymizer.plan import Plan
 from anonymizer.settings import Settings
 from anonymizer.video.media import open_source
 from mediators._flow import Dis, alike, returns
@@ -98,7 +99,7 @@ class Forgetful:
 
 
 def painted(
-    frames: list[Frame], plan: pipeline.Plan, chunk: int, *, carried: bool
+    frames: list[Frame], plan: Plan, chunk: int, *, carried: bool
 ) -> list[NDArray[np.uint8]]:
     """The film with the default settings, with or without what chunks hand on."""
     studio = build.studio(Settings())

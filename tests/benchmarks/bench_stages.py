@@ -22,7 +22,8 @@ from typing import Any
 import mediators
 from anonymizer import build, crops, pipeline
 from anonymizer.data import Frame
-from anonymizer.pipeline import Plan, Studio
+from anonymizer.pipeline import Studio
+from anonymizer.plan import Plan
 from anonymizer.settings import Settings
 from anonymizer.video.media import open_sink, open_source
 

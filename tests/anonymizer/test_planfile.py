@@ -1,0 +1,191 @@
+"""Plans as files, and what they decide."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from anonymizer import pipeline, planfile
+from anonymizer.data import Frame
+from anonymizer.errors import UnreadablePlan
+from anonymizer.plan import Plan, Zone
+from anonymizer.planfile import PlanFile
+from tests import factories
+from tests.anonymizer.test_pipeline import identity, moving, studio
+from tests.faces import MarkerDetector, film, find
+
+SHA = "ab" * 32
+
+
+def made(count: int = 6) -> PlanFile:
+    moves = np.linspace(0, 1, 7, dtype=np.float32)
+    seen = factories.track(4, id=3, start=1)
+    faces = [replace(seen.faces[0], motion=moves), *seen.faces[1:]]
+    tracks = (
+        replace(
+            seen, faces=tuple(faces), origins=("detected", "interpolated", "detected", "extended")
+        ),
+        factories.track(2, id=5, start=4, landmarks=False),
+    )
+    zone = Zone("always", (1.0, 2.0, 3.5, 4.0), 0, 3)
+    pts = np.arange(count) * 512
+    return PlanFile(Plan(pts, (0, 4), tracks, (zone,)), SHA, {"detector": "centerface"})
+
+
+def written(file: PlanFile, folder: Path, **changes: object) -> Path:
+    path = folder / "plan.json"
+    table = json.loads(planfile.text_of(file)) | changes
+    path.write_text(json.dumps(table))
+    return path
+
+
+def test_a_plan_comes_back_bit_for_bit(tmp_path):
+    file = made()
+    path = tmp_path / "plan.json"
+    path.write_text(planfile.text_of(file))
+    back = planfile.read(path)
+    assert planfile.text_of(back) == planfile.text_of(file)
+    assert back.source_sha256 == SHA
+    assert back.plan.zones == file.plan.zones
+    for ours, theirs in zip(back.plan.tracks, file.plan.tracks, strict=True):
+        assert (ours.id, ours.start, ours.origins) == (theirs.id, theirs.start, theirs.origins)
+        for a, b in zip(ours.faces, theirs.faces, strict=True):
+            assert a.box == b.box
+            for one, other in ((a.landmarks, b.landmarks), (a.motion, b.motion)):
+                assert (one is None) == (other is None)
+                assert one is None or np.array_equal(one, other)
+
+
+def test_one_face_is_one_line():
+    lines = planfile.text_of(made()).splitlines()
+    assert sum('"origin"' in line for line in lines) == 6
+    assert sum('"action": "replace"' in line for line in lines) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"format": "other"}, "format 'other' is not 'veilframe-plan-1'"),
+        ({"pts": [0]}, "track 3: frames 1 to 5 must lie in 0 to 1"),
+        ({"zones": [{"action": "always", "box": [1, 2, 3, 4], "start": 3, "stop": 3}]}, "is empty"),
+        ({"zones": [{"action": "hide", "box": [1, 2, 3, 4], "start": 0, "stop": 3}]}, "'hide' is"),
+        ({"zones": [{"action": "always", "start": 0, "stop": 3}]}, "plan lacks 'box'"),
+        ({"tracks": [{"id": 9}]}, "track 9 lacks 'faces'"),
+        ({"shots": None}, "plan: "),
+    ],
+)
+def test_what_makes_no_sense_is_refused_with_its_place(tmp_path, changes, said):
+    with pytest.raises(UnreadablePlan, match=str(said)):
+        planfile.read(written(made(), tmp_path, **changes))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("action", "maybe", "track 3: 'maybe' is not one of replace, cover, keep"),
+        ("start", -2, "frames -2 to 2"),
+        ("id", 5, "track 5: there are two"),
+    ],
+)
+def test_a_track_that_makes_no_sense_is_refused(tmp_path, name, value, said):
+    table = json.loads(planfile.text_of(made()))
+    table["tracks"][0][name] = value
+    with pytest.raises(UnreadablePlan, match=said):
+        planfile.read(written(made(), tmp_path, tracks=table["tracks"]))
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), "left"])
+def test_a_number_that_is_none_is_refused(tmp_path, number):
+    table = json.loads(planfile.text_of(made()))
+    table["tracks"][0]["faces"][0]["box"][2] = number
+    with pytest.raises(UnreadablePlan, match="track 3: "):
+        planfile.read(written(made(), tmp_path, tracks=table["tracks"]))
+
+
+def test_files_that_are_no_plan_are_refused(tmp_path):
+    (tmp_path / "a").write_text("[1, 2]")
+    (tmp_path / "b").write_bytes(b"\xff\xfe{")
+    for name in ("a", "b", "absent"):
+        with pytest.raises(UnreadablePlan, match=name):
+            planfile.read(tmp_path / name)
+
+
+def painted(plan: Plan, frames: list[Frame]) -> list[Frame]:
+    parts = replace(studio("mosaic"), cover=studio("cover").face)
+    return list(pipeline.render(frames, plan, parts, identity))
+
+
+@pytest.fixture
+def two() -> tuple[list[Frame], Plan]:
+    """Two markers that walk one above the other, and their plan."""
+
+    def upper(index: int) -> tuple[float, float, float, float]:
+        return 30 + 3 * index, 10, 66 + 3 * index, 54
+
+    def lower(index: int) -> tuple[float, float, float, float]:
+        return 30 + 3 * index, 90, 66 + 3 * index, 134
+
+    above, below = film(8, upper, size=(160, 140)), film(8, lower, size=(160, 140))
+    frames = [
+        Frame(a.index, a.pts, a.time_base, np.concatenate([a.image[:72], b.image[72:]]))
+        for a, b in zip(above, below, strict=True)
+    ]
+    return frames, pipeline.analyse(frames, MarkerDetector())
+
+
+def test_a_kept_track_stays_and_the_other_does_not(two):
+    frames, plan = two
+    assert len(plan.tracks) == 2
+    kept = replace(plan.tracks[0], action="keep")
+    decided = replace(plan, tracks=(kept, plan.tracks[1]))
+    out = pipeline.render(frames, decided, studio(), identity)
+    for frame, after in zip(frames, out, strict=True):
+        (face,) = find(after.image)
+        assert face.box in [seen.box for seen in find(frame.image)]
+        assert abs(face.box[1] - kept.at(frame.index).box[1]) < 5
+
+
+def test_a_covered_track_is_flat(two):
+    frames, plan = two
+    tracks = tuple(replace(track, action="cover") for track in plan.tracks)
+    covered, mosaic = painted(replace(plan, tracks=tracks), frames), painted(plan, frames)
+    x0, y0, x1, y1 = (int(edge) for edge in tracks[0].at(3).box)
+    inner = np.s_[y0 + 12 : y1 - 12, x0 + 12 : x1 - 12]
+    assert np.ptp(covered[3].image[inner], axis=(0, 1)).max() == 0
+    assert np.ptp(mosaic[3].image[inner], axis=(0, 1)).max() > 0
+
+
+def test_without_a_cover_a_plan_that_wants_one_is_refused(two):
+    frames, plan = two
+    tracks = tuple(replace(track, action="cover") for track in plan.tracks)
+    with pytest.raises(ValueError, match="no cover"):
+        list(pipeline.render(frames, replace(plan, tracks=tracks), studio(), identity))
+
+
+def test_zones_cover_whatever_is_there_in_their_time_alone():
+    frames = film(6, moving, size=(120, 160))
+    zone = Zone("always", (-5.0, 80.5, 20.2, 300.0), 2, 4)
+    empty = Plan(np.array([frame.pts for frame in frames]), (0,), (), (zone,))
+    out = painted(empty, frames)
+    for frame, after in zip(frames, out, strict=True):
+        inside = after.image[80:, :21]
+        assert (inside == 128).all() == (frame.index in (2, 3))
+        rest = np.array(after.image)
+        rest[80:, :21] = frame.image[80:, :21]
+        assert np.array_equal(rest, frame.image)
+
+
+def test_faces_that_never_leave_an_ignored_zone_are_kept():
+    frames = film(6, moving, size=(120, 160))
+    plan = pipeline.analyse(frames, MarkerDetector())
+    (track,) = plan.tracks
+    wide, narrow = Zone("ignore", (0, 0, 160, 120), 0, 6), Zone("ignore", (0, 0, 60, 120), 0, 6)
+    late = Zone("ignore", (0, 0, 160, 120), 1, 6)
+    actions = [replace(plan, zones=(zone,)).action(track) for zone in (wide, narrow, late)]
+    assert actions == ["keep", "replace", "replace"]
+    kept = painted(replace(plan, zones=(wide,)), frames)
+    assert all(np.array_equal(a.image, b.image) for a, b in zip(kept, frames, strict=True))
