@@ -1,15 +1,16 @@
 """Face detectors, one per file; the file's name is the detector's name.
 
 A detector is a module with ``build(...) -> Detector``. It is imported only when it is asked for.
+Names joined by ``+`` ask for several at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pkgutil import iter_modules
 
-from anonymizer.errors import UnknownPart
+from anonymizer.errors import UnknownPart, UsageError
 from anonymizer.protocols import Detector
 
 
@@ -28,3 +29,22 @@ def load(name: str, options: Mapping[str, object]) -> Detector:
         raise UnknownPart(f"unknown detector {name!r}; available: {', '.join(available())}")
     detector: Detector = import_module(f"{__name__}.{name}").build(**options)
     return detector
+
+
+def named(names: str) -> list[str]:
+    """The single names in ``a+b``.
+
+    Raises:
+        UsageError: if one occurs twice, or is empty.
+    """
+    parts = names.split("+")
+    if "" in parts or len(set(parts)) < len(parts):
+        raise UsageError(f"detector {names!r} must join different names by +, as in a+b")
+    return parts
+
+
+def united(parts: Sequence[Detector]) -> Detector:
+    """One detector that finds what any of ``parts`` finds."""
+    from detectors._union import Union
+
+    return parts[0] if len(parts) == 1 else Union(parts)

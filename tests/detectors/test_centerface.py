@@ -10,19 +10,15 @@ import pytest
 
 from anonymizer.data import Frame
 from anonymizer.errors import MissingWeights, UsageError
-from detectors import _sessions, centerface
+from detectors import centerface
+from detectors._search import Search
 from tests.detectors.drawn import scene
 from tests.factories import TICK
 
 
-@pytest.fixture(scope="module")
-def quick() -> centerface.CenterFace:
-    return built()
-
-
-def built(**options: object) -> centerface.CenterFace:
+def built(**options: object) -> Search:
     detector = centerface.build(**options)  # type: ignore[arg-type]  # some are wrong on purpose
-    assert isinstance(detector, centerface.CenterFace)
+    assert isinstance(detector, Search)
     return detector
 
 
@@ -55,45 +51,31 @@ def test_a_cell_is_read_as_box_and_landmarks():
     assert found.landmarks[0] == pytest.approx(corner + shares * (20, 40) - 0.5, abs=1e-4)
 
 
-def test_duplicates_go_and_the_likeliest_come_first():
+def test_every_cell_above_the_least_score_tells_of_a_face():
     heat, size, offset, landmarks = answers(20, 30)
-    size[:] = np.log(6)
-    offset[:] = 0
-    heat[4, 4], heat[4, 5], heat[14, 20] = 0.5, 0.7, 0.6
+    heat[4, 4], heat[4, 5], heat[14, 20], heat[1, 1] = 0.5, 0.7, 0.6, 0.19
     found = centerface.decode(heat, size, offset, landmarks, 0.2)
-    assert found.scores == pytest.approx(np.array([0.7, 0.6]))
-    assert found.boxes[0] == pytest.approx(np.array([10, 6, 34, 30]), abs=1e-4)
+    assert found.scores == pytest.approx(np.array([0.5, 0.7, 0.6]))
 
 
-def test_what_is_below_the_threshold_or_not_finite_is_no_face():
+def test_no_cell_tells_of_no_face():
     heat, size, offset, landmarks = answers()
-    heat[1, 1] = 0.19
-    heat[3, 5] = 0.9
-    offset[0, 3, 5] = np.nan
     found = centerface.decode(heat, size, offset, landmarks, 0.2)
-    assert (found.boxes.shape, found.scores.shape, found.landmarks.shape) == (
-        (0, 4),
-        (0,),
-        (0, 5, 2),
-    )
+    shapes = found.boxes.shape, found.scores.shape, found.landmarks.shape
+    assert shapes == ((0, 4), (0,), (0, 5, 2))
 
 
-@pytest.mark.parametrize(
-    ("width", "height", "side"), [(100, 70, 200), (1000, 300, 250), (99, 98, 40)]
-)
-def test_tiles_cover_every_pixel_and_overlap(width, height, side):
-    hits = np.zeros((height, width), int)
-    for x0, y0, x1, y1 in centerface._tiles(width, height, side):
-        assert 0 <= x0 < x1 <= width
-        assert 0 <= y0 < y1 <= height
-        assert max(x1 - x0, y1 - y0) <= side + 1
-        hits[y0:y1, x0:x1] += 1
-    assert hits.min() >= 1
-    if width > side:
-        for first, second in zip(
-            centerface._spans(width, side), centerface._spans(width, side)[1:], strict=False
-        ):
-            assert first[1] - second[0] >= side / 8 - 2
+def test_pictures_shown_together_are_answered_one_by_one():
+    network = built()._network
+    assert isinstance(network, centerface.CenterFace)
+    faces = [[(90, 60, 30)], [], [], [(120, 70, 24)]]
+    pictures = np.stack([scene(drawn, (128, 192)) for drawn in faces])  # type: ignore[arg-type]
+    apart = network.look(pictures, 0.2)
+    together = centerface.CenterFace(network._session, 3).look(pictures, 0.2)
+    assert [len(found.scores) > 0 for found in apart] == [True, False, False, True]
+    for one, other in zip(apart, together, strict=True):
+        assert np.array_equal(one.boxes, other.boxes)
+        assert np.array_equal(one.landmarks, other.landmarks)
 
 
 def test_a_large_picture_is_searched_small_and_answers_in_its_own_pixels():
@@ -112,22 +94,6 @@ def test_high_recall_finds_faces_too_small_for_the_quick_search():
     assert centres == pytest.approx([90, 560], abs=4)
 
 
-def test_a_small_face_calls_for_a_second_search(quick, monkeypatch):
-    scales = []
-    search = quick._search
-
-    def recorded(image, origin, scale):
-        scales.append(scale)
-        return search(image, origin, scale)
-
-    monkeypatch.setattr(quick, "_search", recorded)
-    assert len(faces(quick, scene([(150, 110, 14)]))) == 1
-    assert scales == [1, 2]
-    scales.clear()
-    assert len(faces(quick, scene([(150, 110, 30)]))) == 1
-    assert scales == [1]
-
-
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
@@ -141,28 +107,6 @@ def test_a_small_face_calls_for_a_second_search(quick, monkeypatch):
 def test_illegal_options_are_refused(options, sentence):
     with pytest.raises(UsageError, match=sentence):
         built(**options)
-
-
-def test_absent_cuda_is_an_error_with_advice_and_never_the_cpu():
-    with pytest.raises(UsageError, match="no CUDA here; install onnxruntime-gpu"):
-        _sessions._providers("cuda:1", ["CPUExecutionProvider"])
-
-
-@pytest.mark.parametrize(
-    ("device", "first"),
-    [
-        ("auto", "CUDAExecutionProvider"),
-        ("cuda:3", "CUDAExecutionProvider"),
-        ("cpu", "CPUExecutionProvider"),
-        ("mps", "CPUExecutionProvider"),
-    ],
-)
-def test_the_best_allowed_provider_comes_first(device, first):
-    present = ["CUDAExecutionProvider", "CPUExecutionProvider"]
-    providers = _sessions._providers(device, present)
-    assert providers[0][0] == first
-    assert providers[0][1].get("device_id", "0") == ("3" if device == "cuda:3" else "0")
-    assert providers[-1][0] == "CPUExecutionProvider"
 
 
 def test_missing_weights_are_named(tmp_path: Path):
@@ -184,11 +128,6 @@ def test_another_network_is_refused(tmp_path: Path):
     onnx.save(onnx.helper.make_model(onnx.helper.make_graph([node], "g", one[:1], one[1:])), path)
     with pytest.raises(MissingWeights, match="is not CenterFace"):
         built(weights=path)
-
-
-def test_a_network_that_does_not_run_is_refused(tmp_path: Path):
-    with pytest.raises(MissingWeights, match="onnxruntime cannot load it"):
-        _sessions.opened(b"\x08\x04", tmp_path / "broken.onnx", "cpu")
 
 
 def test_absent_package_is_named(monkeypatch):

@@ -1,4 +1,7 @@
-"""What every detector owes the pipeline."""
+"""What every detector owes the pipeline.
+
+Those whose weights are not in a package are tested where the weights are (``footage``).
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,15 @@ import numpy as np
 import pytest
 
 from anonymizer.data import Face, Frame
-from anonymizer.errors import UnknownPart
+from anonymizer.errors import UnknownPart, UsageError
+from anonymizer.geometry import centre
 from anonymizer.protocols import Detector
-from detectors import available, load
+from detectors import available, load, named, united
 from tests.detectors.drawn import scene
 from tests.factories import TICK, picture
 
+FIVE = [(-19, -10), (19, -10), (0, 10), (-16, 34), (16, 34)]
+"""Where the landmarks are drawn, in sixtieths of a face's half height from its middle."""
 PEOPLE = [(90.0, 110.0, 30.0), (232.0, 130.0, 24.0)]
 
 
@@ -19,9 +25,28 @@ def frame(image, index=0):
     return Frame(index, index, TICK, np.ascontiguousarray(image))
 
 
-@pytest.fixture(scope="module", params=available())
+PACKAGED = "centerface"
+EVERY = [
+    name if name == PACKAGED else pytest.param(name, marks=pytest.mark.footage)
+    for name in (*available(), "centerface+yunet")
+]
+
+
+def made(request: pytest.FixtureRequest, options: dict[str, object]) -> Detector:
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param != PACKAGED:
+            patch.setenv("VEILFRAME_MODELS", str(request.getfixturevalue("shared_models")))
+        return united([load(name, options) for name in named(request.param)])
+
+
+@pytest.fixture(scope="module", params=EVERY)
 def detector(request: pytest.FixtureRequest) -> Detector:
-    return load(request.param, {})
+    return made(request, {})
+
+
+@pytest.fixture(scope="module", params=EVERY)
+def thorough(request: pytest.FixtureRequest) -> Detector:
+    return made(request, {"recall": "high"})
 
 
 def values(faces: list[Face]):
@@ -47,8 +72,7 @@ def test_landmarks_come_in_order_at_eyes_nose_and_mouth(detector):
     x, y, radius = PEOPLE[0]
     points = found[0].landmarks
     if points is not None:
-        expected = [(-19, -10), (19, -10), (0, 10), (-16, 34), (16, 34)]
-        drawn = np.array([x, y]) + np.array(expected) * radius / 60
+        drawn = np.array([x, y]) + np.array(FIVE) * radius / 60
         assert np.abs(points - drawn).max() < radius / 6
 
 
@@ -103,6 +127,31 @@ def test_a_face_cut_by_the_edge_of_the_frame_is_found(detector, where):
     assert y0 - radius / 3 < y < y1 + radius / 3
 
 
+@pytest.mark.parametrize("quarters", [0, 1, 2, 3])
+def test_high_recall_finds_turned_faces_in_place(thorough, quarters, request):
+    upright = scene(PEOPLE)
+    size = np.array(upright.shape[1::-1])
+    (found,) = thorough.detect([frame(np.rot90(upright, quarters))])
+    sure = [face for face in found if not face.doubtful]
+    assert len(sure) == len(PEOPLE)
+    for x, y, radius in PEOPLE:
+        drawn = np.array([x, y]) + np.array(FIVE) * radius / 60
+        middle, *points = turned(np.array([(x, y), *drawn]), quarters, size)
+        face = min(sure, key=lambda face, at=middle: np.hypot(*(centre(face.box) - at)))  # type: ignore[misc]
+        assert centre(face.box) == pytest.approx(middle, abs=radius / 3)
+        assert face.landmarks is not None
+        if "mediapipe" not in request.node.name:  # it takes a face on its side for an upright one
+            assert np.abs(face.landmarks - points).max() < radius / 4
+
+
+def turned(points, quarters, size):
+    """Points of a picture of ``size`` (width, height) in the picture that np.rot90 makes of it."""
+    for _ in range(quarters):
+        points = np.stack([points[:, 1], size[0] - 1 - points[:, 0]], axis=1)
+        size = size[::-1]
+    return points
+
+
 @pytest.mark.parametrize("size", [(1, 1), (7, 300), (33, 65)])
 def test_odd_sizes_are_searched(detector, size):
     assert len(detector.detect([frame(np.full((*size, 3), 99, np.uint8))])) == 1
@@ -111,6 +160,12 @@ def test_odd_sizes_are_searched(detector, size):
 def test_an_unknown_name_lists_the_known_ones():
     with pytest.raises(UnknownPart, match="unknown detector 'centreface'; available: centerface"):
         load("centreface", {})
+
+
+@pytest.mark.parametrize("names", ["centerface+centerface", "centerface+", "+", ""])
+def test_a_union_joins_different_names(names):
+    with pytest.raises(UsageError, match="must join different names"):
+        named(names)
 
 
 def test_private_modules_are_no_detectors():
