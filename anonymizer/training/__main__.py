@@ -1,7 +1,7 @@
 """Train the built-in model: `python -m anonymizer.training STAGE ...`; see docs/model-card.md.
 
-Stages, in order: head, render, guides, vae, decoder, latents, unet, export; motion needs render
-only. Each one continues where it was stopped.
+Stages, in order: head, render, guides, vae, decoder, latents, unet, export, evaluate; motion needs
+render only. Each one continues where it was stopped.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from anonymizer.head.model import HeadModel
 from anonymizer.training import checkpoint, head, motion
 from anonymizer.training.acting import sample_speech
 from anonymizer.training.dataset import PEOPLE_PER_SHARD, Scene, read_arrays, render_missing
+from anonymizer.training.evaluate import evaluate
 from anonymizer.training.export import export
 from anonymizer.training.guides import guide_missing
 from anonymizer.training.headmesh import load_head
@@ -143,6 +144,11 @@ def _export(recipe: Recipe, args: argparse.Namespace) -> None:
     )  # fmt: skip
 
 
+def _evaluate(recipe: Recipe, args: argparse.Namespace) -> None:
+    held = _held_out(recipe, args.out / "data")
+    _say(str(evaluate(args.weights, read_arrays(held[0]))))
+
+
 def _motion(recipe: Recipe, args: argparse.Namespace) -> None:
     wanted, place = recipe.motion, args.out / "motion.pt"
     speech = _speech(recipe, args)
@@ -185,6 +191,7 @@ _STAGES: dict[str, Callable[[Recipe, argparse.Namespace], None]] = {
     "latents": _latents,
     "unet": _unet,
     "export": _export,
+    "evaluate": _evaluate,
     "motion": _motion,
 }
 
