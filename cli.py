@@ -83,10 +83,17 @@ def run(
     ] = None,
     detector: Annotated[
         str | None,
-        typer.Option(help=f"One of: {', '.join(detectors.available())}. Default: centerface."),
+        typer.Option(
+            help=f"One of: {', '.join(detectors.available())}; or several, as a+b: "
+            "what any of them finds counts. Default: centerface."
+        ),
     ] = None,
     recall: Annotated[
-        Recall | None, typer.Option(help="How hard to look for small faces. Default: normal.")
+        Recall | None,
+        typer.Option(
+            help="high also looks at other scales and for turned and doubtful faces, at a tenth of "
+            "the speed. Default: normal."
+        ),
     ] = None,
     mediator: Annotated[
         str | None,

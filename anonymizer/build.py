@@ -48,15 +48,21 @@ def device(name: str) -> torch.device:
 
 
 def detector(settings: Settings) -> Detector:
-    """The detector that the settings name."""
+    """The detector that the settings name, or several as one (``a+b``)."""
     if settings.device not in ("auto", "cpu"):
         device(settings.device)  # the same words for every part
-    options: dict[str, Any] = {
-        "recall": settings.detection.recall,
-        "device": settings.device,
-        **settings.options.get(settings.detection.detector, {}),
-    }
-    return _built(detectors.load, settings.detection.detector, options)
+    common = {"recall": settings.detection.recall, "device": settings.device}
+    return detectors.united(
+        [
+            _built(detectors.load, name, {**common, **settings.options.get(name, {})})
+            for name in detectors.named(settings.detection.detector)
+        ]
+    )
+
+
+def detector_names() -> list[str]:
+    """Names of all detectors, at hand or not."""
+    return detectors.available()
 
 
 def attentive(settings: Settings, finder: Detector) -> Detector:

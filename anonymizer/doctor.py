@@ -11,7 +11,7 @@ from importlib import metadata, resources
 import anonymizer
 from anonymizer import build
 from anonymizer.errors import VeilframeError
-from anonymizer.settings import Painting, Settings
+from anonymizer.settings import Detection, Painting, Settings
 
 _NEEDED = {
     "torch": "torch",
@@ -47,6 +47,7 @@ def examine(device: str = "auto") -> list[Finding]:
         Finding("veilframe", good=True, says=f"{anonymizer.__version__}, {_platform()}"),
         *_packages(),
         *(_checked(part, check) for part, check in checks.items()),
+        *_further_detectors(device),
     ]
 
 
@@ -77,6 +78,18 @@ def _detector(settings: Settings) -> str:
     build.detector(settings)
     providers = ", ".join(onnxruntime.get_available_providers())
     return f"{settings.detection.detector} loads; ONNX Runtime offers {providers}"
+
+
+def _further_detectors(device: str) -> Iterator[Finding]:
+    """Detectors that need weights of their own: whether these are at hand. None has to be."""
+    for name in build.detector_names():
+        if name != Detection().detector:
+            try:
+                build.detector(Settings(device=device, detection=Detection(detector=name)))
+                says = "loads (optional)"
+            except VeilframeError as error:
+                says = f"optional, and not at hand: {error}"
+            yield Finding(f"detector {name}", good=True, says=says)
 
 
 def _model(settings: Settings) -> str:

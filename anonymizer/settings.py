@@ -45,9 +45,11 @@ class Detection:
     """How faces are looked for."""
 
     detector: str = "centerface"
-    """Name of a file in ``detectors``."""
+    """Name of a file in ``detectors``, or several joined by ``+``: what any of them finds is
+    covered."""
     recall: Recall = "normal"
-    """``high`` searches again at a larger scale in every frame."""
+    """``high`` searches every frame again at a larger and a smaller scale and turned by 90, 180 and
+    270 degrees, and follows up what is doubtful; about ten times as slow."""
 
     def __post_init__(self) -> None:
         _choose("recall", self.recall, Recall)

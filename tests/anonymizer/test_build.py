@@ -3,8 +3,11 @@
 import pytest
 
 from anonymizer import build
+from anonymizer.errors import MissingWeights, UnknownPart, UsageError
 from anonymizer.reading import Reading
-from anonymizer.settings import Painting, Settings
+from anonymizer.settings import Detection, Painting, Settings
+from detectors._search import Search
+from detectors._union import Union
 from tests.faces import MarkerDetector
 
 
@@ -27,3 +30,52 @@ def test_faces_are_read_by_default():
     reading = build.attentive(Settings(), detector)
     assert isinstance(reading, Reading)
     assert reading.detector is detector
+
+
+def settings(names: str, **options: dict[str, object]) -> Settings:
+    return Settings(detection=Detection(detector=names, recall="high"), options=options)
+
+
+def test_one_name_is_one_detector_with_its_options_and_the_recall():
+    detector = build.detector(settings("centerface", centerface={"threshold": 0.3}))
+    assert isinstance(detector, Search)
+    assert detector._scheme.threshold == 0.3
+    assert detector._scheme.thorough
+
+
+@pytest.mark.footage
+def test_joined_names_are_a_union_of_detectors_each_with_its_own_options(shared_models):
+    weights = {"weights": shared_models / "yunet_n.onnx", "threshold": 0.6}
+    detector = build.detector(settings("centerface+yunet", yunet=weights))
+    assert isinstance(detector, Union)
+    parts = [part._scheme for part in detector._detectors if isinstance(part, Search)]
+    assert [(part.threshold, part.thorough) for part in parts] == [(0.2, True), (0.6, True)]
+
+
+@pytest.mark.parametrize(
+    ("names", "error"),
+    [
+        ("centerface+eyes", UnknownPart),
+        ("centerface+centerface", UsageError),
+        ("centerface+", UsageError),
+        ("union", UnknownPart),
+    ],
+)
+def test_names_that_make_no_sense_are_refused(names, error):
+    with pytest.raises(error):
+        build.detector(settings(names))
+
+
+def test_a_union_is_refused_when_the_weights_of_one_part_are_absent(tmp_path):
+    missing = {"weights": tmp_path / "none.onnx"}
+    with pytest.raises(MissingWeights, match=r"none\.onnx: is absent"):
+        build.detector(settings("centerface+yunet", yunet=missing))
+
+
+def test_an_unknown_option_names_the_part():
+    with pytest.raises(UsageError, match=r"options of centerface: .*colour"):
+        build.detector(settings("centerface", centerface={"colour": 1}))
+
+
+def test_all_detectors_have_names():
+    assert {"centerface", "scrfd", "yunet", "mediapipe"} <= set(build.detector_names())
