@@ -10,15 +10,23 @@ from anonymizer.head.guide import Guide
 
 Array = NDArray[np.float32]
 
+FACE: Final = 0.9
+"""Coverage from which the drawing, too, says what goes on around it."""
+NEAR: Final = 1 / 12
+"""How far around the drawn head hair is looked for, as a share of the crop's side."""
+OTHER: Final = 0.2
+"""Difference in colour, of 2, from which something is not the wall behind."""
+RIM: Final = 1 / 64
+"""Softness of the edge of the head, as a share of the crop's side."""
 FAITH: Final = 8
 """How soon a pixel that is known in part counts as known, when a hole is filled."""
 
 
-def continued(picture: NDArray[np.floating], known: NDArray[np.bool_]) -> Array:
+def continued(picture: NDArray[np.floating], known: NDArray[np.floating | np.bool_]) -> Array:
     """The picture (S, S, 3) where it is known, and smoothly on from there where it is not.
 
     Pull-push: unknown pixels take the mean of the nearest coarser picture that knows something.
-    Where nothing is known at all the result is 0.
+    Where nothing is known at all the result is 0. `known` (S, S) in [0, 1] may be a weight.
     """
     weight = known.astype(np.float32)[..., None]
     return _pulled(np.concatenate([picture * weight, weight], -1, dtype=np.float32))[..., :3]
@@ -45,8 +53,9 @@ def compose(
 ) -> Array:
     """The composite (S, S, 3) in [-1, 1].
 
-    Context where it can be seen. Elsewhere what goes on smoothly from there, and on this face's own
-    area the guide over it, as far as that covers.
+    Context where it can be seen. Elsewhere what goes on smoothly from there: on the head what is
+    seen of it, hair or skin, and the drawn face; beside it what is seen beside it. On this face's
+    own area the guide lies over that, as far as it covers.
 
     Args:
         context: (S, S, 3) the film; nothing is read where it is hidden.
@@ -55,10 +64,28 @@ def compose(
         guide: the drawn head.
     """
     seen = np.where(hidden[..., None], 0, context.astype(np.float32) / 127.5 - 1)
-    around = np.where(hidden[..., None], continued(seen, ~hidden), seen)
-    opacity = np.where(ours & hidden, guide.coverage, 0)[..., None]
     drawn = guide.colour * 2 - 1
+    head = np.any(guide.normals, axis=-1)
+    face = ours & hidden & (guide.coverage > FACE)
+    on_head = np.where(face[..., None], drawn, seen)
+    there = continued(on_head, np.where(face, 1, _belongs(seen, ~hidden, head)))
+    behind = continued(seen, ~(hidden | head))
+    inside = cv2.GaussianBlur((head & ours).astype(np.float32), (0, 0), RIM * len(hidden))
+    filled = behind + inside[..., None] * (there - behind)
+    around = np.where(hidden[..., None], filled, seen)
+    opacity = np.where(ours & hidden, guide.coverage, 0)[..., None]
     return np.asarray(around + opacity * (drawn - around), np.float32)
+
+
+def _belongs(seen: Array, known: NDArray[np.bool_], head: NDArray[np.bool_]) -> Array:
+    """How much known pixels (S, S) show the head: those on it do, and those around it, as far as
+    they differ from what is farther away: hair does, the wall behind does not."""
+    reach = 2 * round(NEAR * len(known)) + 1
+    near = cv2.dilate(head.astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
+    wall = continued(seen, known & ~near)
+    apart = np.abs(seen - wall).max(-1)
+    other = ((apart - OTHER) / OTHER).clip(0, 1)
+    return np.asarray(known * np.where(head, 1, near * other), np.float32)
 
 
 def structure(guide: Guide) -> Array:
