@@ -19,11 +19,19 @@ from numpy.typing import NDArray
 
 import anonymizer
 from anonymizer import build, live, pipeline
-from anonymizer.data import Frame, StreamInfo, Track
-from anonymizer.errors import JobError, SourceChanged, UnreadableVideo, UnwritableOutput, UsageError
+from anonymizer.data import Action, Frame, StreamInfo, Track
+from anonymizer.errors import (
+    JobError,
+    SourceChanged,
+    UnreadablePlan,
+    UnreadableVideo,
+    UnwritableOutput,
+    UsageError,
+)
 from anonymizer.head.expression import MOTION
 from anonymizer.pipeline import Identity, PlanMismatch, Progress, Studio
 from anonymizer.plan import Plan
+from anonymizer.planfile import PlanFile
 from anonymizer.protocols import Detector
 from anonymizer.report import Report, TrackOutcome
 from anonymizer.settings import Settings
@@ -71,12 +79,13 @@ class Anonymizer:
         source: Path,
         destination: Path,
         *,
+        planned: PlanFile | None = None,
         overwrite: bool = False,
         progress: Progress | None = None,
     ) -> Report:
         """Write ``destination``: the film or picture ``source`` with other faces.
 
-        Its folder is made if it does not exist.
+        Its folder is made if it does not exist. Where a plan is given faces are not looked for.
 
         Raises:
             JobError: with the reason. Nothing is then at the destination that was not there before.
@@ -86,7 +95,7 @@ class Anonymizer:
         with _folder_of(destination), atomic_output(destination, overwrite=overwrite) as target:
             before = _sha256(source)
             with _timed(seconds, "find"):
-                plan = self._plan(source, film, progress)
+                plan = _of_this(planned, source, before) or self._plan(source, film, progress)
             with _timed(seconds, "paint"):
                 warnings = self._write(source, film, plan, target, before, progress)
             with _timed(seconds, "check"):
@@ -101,7 +110,7 @@ class Anonymizer:
             output_sha256=after,
             frames=len(plan.pts),
             shots=len(plan.starts),
-            tracks=tuple(map(_outcome, plan.tracks)),
+            tracks=tuple(_outcome(track, plan.action(track)) for track in plan.tracks),
             skipped_packets=film.skipped,
             warnings=tuple(warnings),
             non_interference=self.settings.painting.non_interference,
@@ -110,6 +119,16 @@ class Anonymizer:
             versions=versions(),
             seconds=seconds,
         )
+
+    def plan(self, source: Path, *, progress: Progress | None = None) -> PlanFile:
+        """Find the faces of a film or picture, and paint nothing.
+
+        Raises:
+            JobError: if it cannot be read.
+        """
+        before = _sha256(source)
+        found = self._plan(source, open_source(source), progress)
+        return PlanFile(found, before, self.settings.described())
 
     def frames(self, images: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
         """Paint over the faces of a film that is read once, such as a camera.
@@ -178,6 +197,15 @@ class Anonymizer:
         return sink.warnings
 
 
+def _of_this(planned: PlanFile | None, source: Path, fingerprint: str) -> Plan | None:
+    """The plan, if there is one and it was made of this very file."""
+    if planned is None:
+        return None
+    if planned.source_sha256 != fingerprint:
+        raise UnreadablePlan(source, "is not the film that the plan was made of; plan it again")
+    return planned.plan
+
+
 def identities(secret: bytes, fingerprint: str) -> Identity:
     """Who appears on which track of a source: unlinkable without the secret (P6)."""
 
@@ -235,7 +263,7 @@ def _insist_on_times(target: Path, destination: Path, info: StreamInfo, plan: Pl
         raise JobError(destination, f"{count} frames were written instead of {len(plan.pts)}")
 
 
-def _outcome(track: Track) -> TrackOutcome:
+def _outcome(track: Track, action: Action) -> TrackOutcome:
     count = Counter(track.origins)
     return TrackOutcome(
         track=track.id,
@@ -245,6 +273,7 @@ def _outcome(track: Track) -> TrackOutcome:
         detected=count["detected"],
         interpolated=count["interpolated"],
         extended=count["extended"],
+        action=action,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer.data import Action, Box, Face, Origin, Track
-from anonymizer.errors import JobError, UnreadablePlan
+from anonymizer.errors import JobError, UnreadablePlan, UsageError
 from anonymizer.plan import Plan, Zone, ZoneAction
 
 FORMAT: Final = "veilframe-plan-1"
@@ -100,6 +100,22 @@ def read(path: Path) -> PlanFile:
             zones=tuple(_zone(zone) for zone in table["zones"]),
         )
         return PlanFile(plan, str(table["source_sha256"]), dict(table["settings"]))
+
+
+def decided(file: PlanFile, actions: Mapping[int, Action]) -> PlanFile:
+    """The plan with other actions for some tracks, by id.
+
+    Raises:
+        UsageError: if there is no such track.
+    """
+    plan = file.plan
+    if unknown := sorted(set(actions) - {track.id for track in plan.tracks}):
+        known = ", ".join(str(track.id) for track in plan.tracks) or "none"
+        raise UsageError(f"the plan has no track {unknown[0]}; tracks: {known}")
+    tracks = tuple(
+        replace(track, action=actions.get(track.id, track.action)) for track in plan.tracks
+    )
+    return replace(file, plan=replace(plan, tracks=tracks))
 
 
 def _tracks(path: Path, tables: list[dict[str, Any]], frames: int) -> Iterator[Track]:

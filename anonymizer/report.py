@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from anonymizer.data import Action
+
 
 @dataclass(frozen=True, slots=True)
 class TrackOutcome:
@@ -19,6 +21,8 @@ class TrackOutcome:
     interpolated: int
     extended: int
     """Number of frames by origin; their sum is ``stop - start``."""
+    action: Action
+    """``keep`` only where a person said so in a plan."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,29 @@ def test_a_film_goes_beside_its_input(tmp_path):
     assert (tmp_path / "in_anonymized.mp4").exists()
 
 
+def test_a_film_is_planned_and_then_rendered(tmp_path):
+    source, plan = film(tmp_path / "in.mp4", frames=3), tmp_path / "plan.json"
+    code, out, _ = anonymize("plan", source, "-o", plan)
+    assert (code, out) == (0, f"{plan}  3 frames, 0 tracks\n")
+    words = ("render", source, plan, "--replace", "cover")
+    assert anonymize(*words, "--json")[0] == 0
+    assert (tmp_path / "in_anonymized.mp4").exists()
+    code, _, err = anonymize(*words, "--overwrite", "--keep-track", 4)
+    assert (code, err) == (2, "error: the plan has no track 4; tracks: none\n")
+    plan.write_text("{}")
+    code, _, err = anonymize(*words, "--overwrite")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "is not 'veilframe-plan-1'" in err
+
+
+def test_a_plan_that_exists_is_not_replaced(tmp_path):
+    source, plan = film(tmp_path / "in.mp4", frames=1), tmp_path / "plan.json"
+    plan.write_text("mine")
+    code, _, err = anonymize("plan", source, "-o", plan)
+    assert (code, plan.read_text()) == (1, "mine")
+    assert "exists; pass --overwrite" in err
+
+
 def test_json_is_all_that_is_printed(tmp_path):
     source = film(tmp_path / "in.mp4", frames=3)
     code, out, err = anonymize("run", source, "--replace", "cover", "--json")

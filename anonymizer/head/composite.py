@@ -78,8 +78,11 @@ def compose(
 
 
 def _belongs(seen: Array, known: NDArray[np.bool_], head: NDArray[np.bool_]) -> Array:
-    """How much known pixels (S, S) show the head: those on it do, and those around it, as far as
-    they differ from what is farther away: hair does, the wall behind does not."""
+    """How much known pixels (S, S) show the head.
+
+    Those on it do; those around it do as far as they differ from what is farther away: hair does,
+    the wall behind does not.
+    """
     reach = 2 * round(NEAR * len(known)) + 1
     near = cv2.dilate(head.astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
     wall = continued(seen, known & ~near)

@@ -11,9 +11,16 @@ import numpy as np
 import pytest
 
 import mediators
-from anonymizer import plain
+from anonymizer import plain, planfile
 from anonymizer.data import Box
-from anonymizer.errors import JobError, SourceChanged, UnreadableVideo, UnwritableOutput, UsageError
+from anonymizer.errors import (
+    JobError,
+    SourceChanged,
+    UnreadablePlan,
+    UnreadableVideo,
+    UnwritableOutput,
+    UsageError,
+)
 from anonymizer.head.expression import MOTION
 from anonymizer.jobs import Anonymizer, identities
 from anonymizer.pipeline import Brush, Studio
@@ -112,6 +119,51 @@ def test_the_report_names_the_numbers_that_were_read_and_keeps_none(tmp_path, ex
         assert motion.shape == (3, len(MOTION))
         text = json.dumps(asdict(report))
         assert not any(f"{value:.4f}" in text for value in motion.ravel())
+
+
+def moved_by_noise(settings: Settings) -> Anonymizer:
+    """Paints what the seed of the track decides."""
+
+    class Seeded:
+        size = 48
+
+        def sketch(self, clip, seed):
+            rng = np.random.default_rng(seed)
+            shape = (len(clip.indices) - clip.lead, 48, 48, 3)
+            return plain.Painted(clip, np.broadcast_to(rng.integers(0, 256, 3, np.uint8), shape))
+
+    brush = Brush(Seeded(), mediators.load("none", {}))
+    return Anonymizer(settings, detector=MarkerDetector(), studio=Studio(brush, brush, min_face=0))
+
+
+def test_render_by_a_plan_is_bit_for_bit_what_run_does(tmp_path):
+    source, plan = film(tmp_path / "in.mp4", frames=21), tmp_path / "plan.json"
+    job = moved_by_noise(Settings(seed=5))
+    job.file(source, tmp_path / "run.mp4")
+    plan.write_text(planfile.text_of(job.plan(source)))
+    blind = Anonymizer(
+        Settings(seed=5), detector=Failing(RuntimeError("looked")), studio=job._studio
+    )
+    blind.file(source, tmp_path / "render.mp4", planned=planfile.read(plan))
+    assert (tmp_path / "render.mp4").read_bytes() == (tmp_path / "run.mp4").read_bytes()
+
+
+def test_a_plan_of_another_film_is_refused(tmp_path):
+    one, other = film(tmp_path / "1.mp4"), film(tmp_path / "2.mp4", frames=5)
+    planned = veil().plan(one)
+    with pytest.raises(UnreadablePlan, match=r"2\.mp4: is not the film"):
+        veil().file(other, tmp_path / "out.mp4", planned=planned)
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_the_report_says_what_became_of_every_track(tmp_path):
+    source = film(tmp_path / "in.mp4", frames=3)
+    planned = planfile.decided(veil().plan(source), {0: "keep"})
+    report = veil().file(source, tmp_path / "out.mp4", planned=planned)
+    assert [track.action for track in report.tracks] == ["keep"]
+    assert all(find(frame.image) for frame in open_source(tmp_path / "out.mp4"))
+    with pytest.raises(UsageError, match="no track 7; tracks: 0"):
+        planfile.decided(planned, {7: "cover"})
 
 
 def test_the_result_has_an_ordinary_mode(tmp_path):

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from anonymizer import build, pipeline, shots
 from anonymizer.data import Carry, Clip, Frame
-from anonymizer.protocols import Mediation, Mediator
 from anonymizer.plan import Plan
+from anonymizer.protocols import Mediation, Mediator
 from anonymizer.settings import Settings
 from anonymizer.video.media import open_source
 from mediators._flow import Dis, alike, returns
