@@ -31,7 +31,7 @@ def test_rest_is_rest(head):
 
 
 def test_names_without_side_move_both_and_sides_move_one(head):
-    assert weights(head, jawOpen=0.5)[0] == {"jawOpen": 0.5}
+    assert weights(head, mouthStretch=0.5)[0] == {"mouthStretch_L": 0.5, "mouthStretch_R": 0.5}
     assert weights(head, mouthFrown=0.25)[0] == {"mouthFrown_L": 0.25, "mouthFrown_R": 0.25}
     assert weights(head, eyeBlink_L=1)[0] == {"eyeBlink_L": 1.0}
 
@@ -85,12 +85,12 @@ def test_lids_at_rest_are_open_and_read_as_shut_are_shut(head):
     assert 0.3 < half["eyeBlink_L"] < 0.7
 
 
-def test_lips_that_nearly_meet_do_and_open_ones_are_left_alone(head):
+def test_lips_that_nearly_meet_do_and_open_ones_open_farther_than_read(head):
     assert weights(head, jawOpen=0.02, mouthUpperUp=0.05)[0] == {}
     opened, _ = weights(head, jawOpen=0.3, mouthUpperUp=0.2)
-    assert opened["jawOpen"] == pytest.approx(0.3)
+    assert opened["jawOpen"] == pytest.approx(1.4 * 0.3)
     together, _ = weights(head, jawOpen=0.3, mouthClose=0.26)
     assert together == {"mouthClose": pytest.approx(0.26)}
     gaps = [weights(head, jawOpen=jaw)[0].get("jawOpen", 0) for jaw in np.linspace(0, 0.3, 61)]
     assert (np.diff(gaps) >= 0).all()
-    assert np.diff(gaps).max() < 0.015  # no jump: a slow mouth does not snap
+    assert np.diff(gaps).max() < 0.021  # no jump: a slow mouth does not snap
