@@ -9,7 +9,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from fractions import Fraction
 from importlib import metadata
 from pathlib import Path
@@ -25,7 +25,6 @@ from anonymizer.errors import (
     SourceChanged,
     UnreadablePlan,
     UnreadableVideo,
-    UnwritableOutput,
     UsageError,
 )
 from anonymizer.head.expression import MOTION
@@ -37,7 +36,7 @@ from anonymizer.report import Report, TrackOutcome
 from anonymizer.settings import Settings
 from anonymizer.video.images import ImageSource
 from anonymizer.video.media import open_sink, open_source
-from anonymizer.video.publish import atomic_output
+from anonymizer.video.publish import atomic_output, folder_of
 from anonymizer.video.source import VideoSource
 
 GAP_S = 2
@@ -92,7 +91,7 @@ class Anonymizer:
         """
         seconds: dict[str, float] = {}
         film = open_source(source)
-        with _folder_of(destination), atomic_output(destination, overwrite=overwrite) as target:
+        with folder_of(destination), atomic_output(destination, overwrite=overwrite) as target:
             before = _sha256(source)
             with _timed(seconds, "find"):
                 plan = _of_this(planned, source, before) or self._plan(source, film, progress)
@@ -275,24 +274,6 @@ def _outcome(track: Track, action: Action) -> TrackOutcome:
         extended=count["extended"],
         action=action,
     )
-
-
-@contextmanager
-def _folder_of(destination: Path) -> Iterator[None]:
-    """Make the folder of a file; after a failure folders that were made are gone again."""
-    missing = [folder for folder in destination.parents if not folder.exists()]
-    try:
-        destination.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = f"its folder cannot be made ({error.strerror}); choose another --output"
-        raise UnwritableOutput(destination, reason) from error
-    try:
-        yield
-    except BaseException:
-        for folder in missing:
-            with suppress(OSError):  # not empty: others write there too
-                folder.rmdir()
-        raise
 
 
 @contextmanager

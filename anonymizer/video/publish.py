@@ -44,6 +44,24 @@ def atomic_output(destination: Path, *, overwrite: bool = False) -> Iterator[Pat
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def folder_of(destination: Path) -> Iterator[None]:
+    """Make the folder of a file; after a failure folders that were made are gone again."""
+    missing = [folder for folder in destination.parents if not folder.exists()]
+    try:
+        destination.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = f"its folder cannot be made ({error.strerror}); choose another --output"
+        raise UnwritableOutput(destination, reason) from error
+    try:
+        yield
+    except BaseException:
+        for folder in missing:
+            with suppress(OSError):  # not empty: others write there too
+                folder.rmdir()
+        raise
+
+
 def _refuse(destination: Path, overwrite: bool) -> None:
     with writing(destination):
         if destination.is_dir():
