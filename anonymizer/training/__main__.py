@@ -200,7 +200,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     here = Path(__file__).parent
     parser = argparse.ArgumentParser(prog="python -m anonymizer.training", description=__doc__)
     parser.add_argument("stage", choices=_STAGES, help="'head' has options of its own: head --help")
-    parser.add_argument("--recipe", type=Path, default=here / "v0.toml")
+    parser.add_argument("--recipe", type=Path, default=here / "v1.toml")
     parser.add_argument("--out", type=Path, required=True, help="folder of data and checkpoints")
     parser.add_argument(
         "--facekit", type=Path, help="folder of the ICT head model (render, guides, motion)"

@@ -52,13 +52,13 @@ class UnetRecipe:
 
     channels: tuple[int, ...] = (64, 128, 192)
     layers: int = 1
-    steps: int = 2800
+    steps: int = 8500
     batch: int = 32
     rate: float = 1.2e-3
-    ema: float = 0.998
+    ema: float = 0.999
     strength: float = 0.85
     """Highest noise level trained mostly, as a share of the schedule."""
-    start: float = 0.45
+    start: float = 0.5
     """Noise level from which painting starts, chosen by looking."""
     sampling_steps: int = 4
     seed: int = 12

@@ -247,7 +247,7 @@ def test_exported_weights_load_through_diffusers(tmp_path: Path):
 def test_the_recipe_in_the_package_reads_and_typing_errors_are_named(tmp_path: Path):
     import anonymizer.training as training
 
-    packaged = Path(str(training.__file__)).parent / "v0.toml"
+    packaged = Path(str(training.__file__)).parent / "v1.toml"
     assert read_recipe(packaged).unet.channels[0] % 16 == 0
     wrong = tmp_path / "wrong.toml"
     wrong.write_text("[unet]\nchanels = [32]\n")
