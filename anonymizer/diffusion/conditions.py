@@ -1,5 +1,6 @@
 """From crops to what a network is told. Nothing here can see an original face."""
 
+from dataclasses import replace
 from typing import Final
 
 import cv2
@@ -12,11 +13,15 @@ from torch import Tensor
 from anonymizer.data import Clip
 from anonymizer.diffusion.scaling import larger
 from anonymizer.head.composite import compose, continued, structure
-from anonymizer.head.guide import Guide
-from anonymizer.head.tone import tone_gain, with_gain
+from anonymizer.head.guide import Guide, linear_from_srgb, srgb_from_linear
+from anonymizer.head.tone import FLOOR, LUMA, tone_gain, with_gain
 
 SOLID: Final = 0.99
 """Coverage from which the drawing is the head and nothing else."""
+DARK: Final = -2.7
+"""Mean log light of surroundings below which they are lightened for painting."""
+MOST_LIGHT: Final = 3.0
+"""The most they are lightened by, natural logarithm."""
 BLEND: Final = 1 / 40
 """Spread, as a share of the crop's side, that smooths what a painting misses the film by."""
 LARGEST_SHIFT: Final = 24.0
@@ -93,6 +98,36 @@ def tones(clip: Clip, guides: list[Guide]) -> NDArray[np.float32]:
         for guide, image, hidden in zip(guides, clip.context, clip.hidden, strict=True)
     ]
     return np.exp(_smoothed(np.log(np.stack(gains)))).astype(np.float32)
+
+
+def lightened(clip: Clip) -> tuple[Clip, NDArray[np.float32]]:
+    """A dark clip in the light that painters know, and the gains (T,) of light that it took.
+
+    Gains are 1 where it is light enough, and change no faster than `SMOOTHING` allows. Of the film
+    only `context` outside `hidden` is read; `dimmed` is the way back.
+    """
+    levels = []
+    for image, hidden in zip(clip.context, clip.hidden, strict=True):
+        seen = linear_from_srgb(image[~hidden] / 255) @ LUMA
+        levels.append(float(np.log(seen + FLOOR).mean()) if len(seen) else DARK)
+    needed = (DARK - np.array(levels, np.float32)).clip(0, MOST_LIGHT)[:, None]
+    gains = np.exp(_smoothed(needed)[:, 0]).astype(np.float32)
+    if not (gains > 1).any():
+        return clip, gains
+    return replace(clip, context=_relit(clip.context, gains)), gains
+
+
+def dimmed(painted: NDArray[np.uint8], gains: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Crops (N, S, S, 3) without the gains (N,) of light that `lightened` added."""
+    return _relit(painted, np.reciprocal(gains)) if (gains > 1).any() else painted
+
+
+def _relit(images: NDArray[np.uint8], gains: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Images under `gains` times the light, through tables of 256 levels."""
+    light = linear_from_srgb(np.arange(256) / 255)
+    tables = srgb_from_linear(gains[:, None] * light) * 255
+    tables = tables.round().clip(0, 255).astype(np.uint8)
+    return np.stack([table[image] for table, image in zip(tables, images, strict=True)])
 
 
 def toned(guides: list[Guide], gains: NDArray[np.float32]) -> list[Guide]:

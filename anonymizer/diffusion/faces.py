@@ -68,6 +68,7 @@ class FaceReplacer:
             ValueError: if the crops have another size or landmarks are not finite.
         """
         small = self.painter.checked(smaller_clip(clip, self.enlarged))
+        small, light = conditions.lightened(small)
         drawn = self.guides(clip, seed)
         plain = [smaller_guide(guide, self.enlarged) for guide in drawn]
         gains = conditions.tones(small, plain)
@@ -81,6 +82,7 @@ class FaceReplacer:
             composite=composite[new],
             guides=guides[new],
             fine=conditions.toned(drawn[new], gains[new]) if self.enlarged > 1 else guides[new],
+            light=light[new],
             seed=seed,
         )
 
@@ -115,6 +117,8 @@ class FaceSketch:
     """Of the N new crops."""
     fine: list[Guide]
     """The same at the size of the result."""
+    light: NDArray[np.float32]
+    """(N,) how much more light the clip was given than the film has."""
     seed: int
 
     @torch.no_grad()
@@ -140,7 +144,8 @@ class FaceSketch:
             scale = replacer.detail * self.clip.size
             painted = conditions.detailed(painted, drawings, self.guides, scale)
         blended = conditions.blended(painted, self.clip)
-        return conditions.enlarged(blended, self.guides, self.fine)
+        finished = conditions.enlarged(blended, self.guides, self.fine)
+        return conditions.dimmed(finished, self.light)
 
     def _origin(self, drawn: Tensor) -> Tensor | float:
         """The clean latents that sampling starts around."""

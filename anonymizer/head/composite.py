@@ -18,6 +18,8 @@ OTHER: Final = 0.2
 """Difference in colour, of 2, from which something is not the wall behind."""
 RIM: Final = 1 / 64
 """Softness of the edge of the head, as a share of the crop's side."""
+LITTLE: Final = 0.01
+"""Weight of what is seen on the head for what is behind it: enough where nothing else is."""
 FAITH: Final = 8
 """How soon a pixel that is known in part counts as known, when a hole is filled."""
 
@@ -29,13 +31,14 @@ def continued(picture: NDArray[np.floating], known: NDArray[np.floating | np.boo
     Where nothing is known at all the result is 0. `known` (S, S) in [0, 1] may be a weight.
     """
     weight = known.astype(np.float32)[..., None]
-    return _pulled(np.concatenate([picture * weight, weight], -1, dtype=np.float32))[..., :3]
+    filled = _pulled(np.concatenate([picture * weight, weight], -1, dtype=np.float32))
+    return np.asarray(filled[..., :3], np.float32)
 
 
 def _pulled(picture: Array) -> Array:
     """Premultiplied RGB and weight (h, w, 4) to RGB of weight 1 where there is any weight."""
     weight = picture[..., 3:]
-    own = picture / np.maximum(weight, 1e-6)
+    own = np.asarray(picture / np.maximum(weight, 1e-6), np.float32)
     if min(picture.shape[:2]) < 2:
         return own
     height, width = picture.shape[:2]
@@ -69,8 +72,10 @@ def compose(
     face = ours & hidden & (guide.coverage > FACE)
     on_head = np.where(face[..., None], drawn, seen)
     there = continued(on_head, np.where(face, 1, _belongs(seen, ~hidden, head)))
-    behind = continued(seen, ~(hidden | head))
-    inside = cv2.GaussianBlur((head & ours).astype(np.float32), (0, 0), RIM * len(hidden))
+    behind = continued(seen, ~hidden * np.where(head, LITTLE, 1))
+    inside = cv2.GaussianBlur(
+        (head & (ours | ~hidden)).astype(np.float32), (0, 0), RIM * len(hidden)
+    )
     filled = behind + inside[..., None] * (there - behind)
     around = np.where(hidden[..., None], filled, seen)
     opacity = np.where(ours & hidden, guide.coverage, 0)[..., None]

@@ -39,13 +39,9 @@ EVIDENCE: Final = 0.0015
 """Weight of the prior, as a share of the picture fully evident: below it the prior decides."""
 EXPOSURE_SHARE: Final = 0.15
 """How far the mean brightness of the surroundings, whatever they are, moves the prior."""
-MIDDLE: Final = 1.6
-"""Minus the log light, of the brightest channel, of surroundings that say nothing."""
-DARK_SHARE: Final = 1.0
-"""How much farther it does where they are dark: a bright face is likelier lit than a dark one."""
 TINT_SHARE: Final = 0.85
 """Share of the found difference of hue that is followed."""
-MAX_BRIGHTNESS: Final = 5.0
+MAX_BRIGHTNESS: Final = 2.2
 """Limit of the change of brightness, natural logarithm."""
 MAX_TINT: Final = 0.40
 """Limit of the change of a channel against brightness, natural logarithm."""
@@ -113,9 +109,8 @@ def tone_gain(
     weights = _skin_likeness(logs) * near * brightness**BRIGHT
     evidence = float(weights.mean())
     trust = evidence / (evidence + EVIDENCE)
-    around = float((logs.max(-1) * near).sum() / (near.sum() + 1e-6)) + MIDDLE
-    follows = EXPOSURE_SHARE * around - DARK_SHARE * float(np.logaddexp(0, -around - 0.5))
-    exposure = follows * float(near.sum() / (near.sum() + 1.0))
+    around = float((logs.mean(-1) * near).sum() / (near.sum() + 1e-6)) + 1.9
+    exposure = EXPOSURE_SHARE * around * float(near.sum() / (near.sum() + 1.0))
     return _gain(_own_tone(guide), _mean(logs, weights), trust, exposure)
 
 

@@ -165,6 +165,38 @@ def test_tone_goes_on_over_chunks_as_if_there_were_none():
     assert np.allclose(conditions._smoothed(np.ones((3, 2), np.float32)), 1)
 
 
+def test_dark_clips_are_lightened_and_dimmed_again() -> None:
+    base = factories.clip(T=6, S=S, lead=2)
+    dark = replace(base, context=np.full_like(base.context, 12))
+    clip, gains = conditions.lightened(dark)
+    assert clip.context.mean() > 40
+    assert (gains > 5).all()
+    back = conditions.dimmed(clip.context, gains)
+    assert np.abs(back.astype(int) - 12).max() <= 1
+    assert clip.pixels is dark.pixels
+
+
+def test_light_clips_stay_as_they_are_bit_for_bit() -> None:
+    clip = factories.clip(T=3, S=S)
+    same, gains = conditions.lightened(clip)
+    assert same is clip
+    assert (gains == 1).all()
+    assert conditions.dimmed(clip.context, gains) is clip.context
+
+
+def test_lightening_reads_nothing_that_is_hidden_and_is_slow() -> None:
+    base = factories.clip(T=8, S=S)
+    context = np.full_like(base.context, 12)
+    context[4:] = 90
+    clip = replace(base, context=context)
+    other = replace(clip, context=np.where(clip.hidden[..., None], np.uint8(255), context))
+    gains = [conditions.lightened(each)[1] for each in (clip, other)]
+    assert np.array_equal(*gains)
+    assert gains[0][3] > gains[0][4] > gains[0][5] > 1
+    blind = replace(clip, hidden=np.ones_like(clip.hidden))
+    assert (conditions.lightened(blind)[1] == 1).all()
+
+
 def test_blended_paintings_agree_with_the_film_at_the_edge_and_keep_their_structure() -> None:
     clip = factories.clip(T=2, S=S, lead=1)
     context = np.full_like(clip.context, 120)

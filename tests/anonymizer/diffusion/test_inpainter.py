@@ -103,6 +103,7 @@ def test_face_tells_the_network_what_the_trainer_told_it(
 ) -> None:
     """Independent reference: the channels of the trainer, for one crop with all of it in view."""
     clip = factories.clip(T=1, S=tiny.SIZE)
+    clip, _ = conditions.lightened(clip)
     drawn = face.guides(clip, 3)
     guide = conditions.toned(drawn, conditions.tones(clip, drawn))[0]
     monkeypatch.setattr(latents, "CELLS", tiny.SIZE // 8)

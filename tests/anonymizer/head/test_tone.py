@@ -68,12 +68,7 @@ def test_warm_light_warms(guide, outside):
     assert warm[0] / warm[2] > 1.1 * cold[0] / cold[2]
 
 
-def test_in_the_dark_the_face_is_dark_too(guide, outside):
-    gain = tone_gain(guide, np.zeros((SIZE, SIZE, 3), np.uint8), outside)
-    assert 0.03 < gain.min() <= gain.max() < 0.2
-
-
-@pytest.mark.parametrize("around", [(255, 255, 255), (20, 200, 20), (90, 90, 90)])
+@pytest.mark.parametrize("around", [(0, 0, 0), (255, 255, 255), (20, 200, 20), (90, 90, 90)])
 def test_without_skin_little_changes(guide, outside, around):
     picture = np.full((SIZE, SIZE, 3), around, np.uint8)
     gain = tone_gain(guide, picture, outside)
