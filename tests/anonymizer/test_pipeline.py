@@ -159,6 +159,19 @@ def test_small_faces_get_the_other_brush():
         assert not unused.tracks
 
 
+def test_large_faces_get_the_large_brush_where_there_is_one():
+    usual, large, small = Black(), Black(), Black()
+    none = mediators.load("none", {})
+    frames = film(4, moving)
+    plan = pipeline.analyse(frames, MarkerDetector())
+    for limit, least, used in ((40, 20, large), (60, 20, usual), (40, 60, small)):
+        usual.tracks, large.tracks, small.tracks = [], [], []
+        brushes = (Brush(painter, none) for painter in (usual, small))
+        chosen = Studio(*brushes, least, Brush(large, none), large_face=limit)
+        list(pipeline.render(frames, plan, chosen, identity))
+        assert [painter for painter in (usual, large, small) if painter.tracks] == [used]
+
+
 def test_progress_counts_frames_and_faces():
     told: list[tuple[str, int, int]] = []
     frames = film(10, moving)

@@ -89,6 +89,23 @@ def test_p1_face_does_not_see_what_lies_under_hidden_context(face: FaceReplacer)
     assert np.array_equal(face.sketch(clip, 3).paint(plan), face.sketch(leaky, 3).paint(plan))
 
 
+def test_p1_enlarged_faces_are_larger_finer_and_see_no_more(face: FaceReplacer) -> None:
+    large = inpainter.enlarged(face)
+    assert isinstance(large, FaceReplacer)
+    assert large.size == 2 * tiny.SIZE
+    clip = factories.clip(T=4, S=large.size, lead=1)
+    sketch, other = (large.sketch(each, 3) for each in (clip, with_other_face(clip)))
+    assert sketch.moving.size == tiny.SIZE, "flow and mediation work at the size of painting"
+    plan = tiny.Plan(tiny.mean_of_frames)
+    result = sketch.paint(plan)
+    assert result.shape == (3, large.size, large.size, 3)
+    assert np.array_equal(result, other.paint(plan))
+
+
+def test_only_the_built_in_painter_can_enlarge(pipelines: dict[int, Path]) -> None:
+    assert inpainter.enlarged(prompted(pipelines[4])) is None
+
+
 def inputs_of(network: torch.nn.Module, paint: Callable[[], object]) -> list[torch.Tensor]:
     """What a network was given while something was painted."""
     seen: list[torch.Tensor] = []
