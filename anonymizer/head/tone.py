@@ -51,13 +51,18 @@ def _logarithm(linear: Array) -> Array:
     return np.asarray(np.log(linear + FLOOR), np.float32)
 
 
+def _rise(values: Array, middle: float, width: float) -> Array:
+    """A smooth step from 0 to 1 around `middle`."""
+    return np.asarray(1 / (1 + np.exp(((middle - values) / width).clip(-60, 60))), np.float32)
+
+
 def _skin_likeness(logs: Array) -> Array:
     """How much colours (..., 3) in log light look like skin, in [0, 1]; black and white do not."""
     first = (logs[..., 0] - logs[..., 1] - SKIN_CENTRE[0]) / SKIN_SPREAD[0]
     second = (logs[..., 1] - logs[..., 2] - SKIN_CENTRE[1]) / SKIN_SPREAD[1]
     level = logs[..., 1]
-    lit = 1 / (1 + np.exp(-(level + 4.0) / 0.3)) / (1 + np.exp((level + 0.25) / 0.08))
-    red = 1 / (1 + np.exp(-(logs[..., 0] - logs[..., 1] - LEAST_RED) / 0.05))
+    lit = _rise(level, -4.0, 0.3) * _rise(-level, 0.25, 0.08)
+    red = _rise(logs[..., 0] - logs[..., 1], LEAST_RED, 0.05)
     return np.asarray(np.exp(-0.5 * (first**2 + second**2)) * lit * red, np.float32)
 
 
