@@ -166,8 +166,8 @@ def test_large_faces_get_the_large_brush_where_there_is_one():
     plan = pipeline.analyse(frames, MarkerDetector())
     for limit, least, used in ((40, 20, large), (60, 20, usual), (40, 60, small)):
         usual.tracks, large.tracks, small.tracks = [], [], []
-        brushes = (Brush(painter, none) for painter in (usual, small))
-        chosen = Studio(*brushes, least, Brush(large, none), large_face=limit)
+        face, other, more = (Brush(painter, none) for painter in (usual, small, large))
+        chosen = Studio(face, other, least, more, large_face=limit)
         list(pipeline.render(frames, plan, chosen, identity))
         assert [painter for painter in (usual, large, small) if painter.tracks] == [used]
 

@@ -74,8 +74,8 @@ class Judge:
         """Faces of a picture, with landmarks."""
         boxes, points = self._finder.detect(image[..., ::-1].copy(), input_size=(640, 640))
         return [
-            Face((*map(float, box[:4]),), float(box[4]), np.float32(place))
-            for box, place in zip(boxes, points, strict=True)
+            Face((float(x0), float(y0), float(x1), float(y1)), float(score), place.astype("f4"))
+            for (x0, y0, x1, y1, score), place in zip(boxes, points, strict=True)
         ]
 
     def look(
@@ -157,7 +157,8 @@ def agreement(track: Sequence[Sight]) -> tuple[float, float]:
         return float("nan"), float("nan")
     before = np.array([sight.moves_before for sight in track])
     after = np.array([sight.moves_after for sight in track])
-    return tuple(float(np.corrcoef(before[:, k], after[:, k])[0, 1]) for k in range(2))
+    mouth, turn = (float(np.corrcoef(before[:, k], after[:, k])[0, 1]) for k in range(2))
+    return mouth, turn
 
 
 def line(name: str, tracks: list[list[Sight]]) -> None:

@@ -190,9 +190,9 @@ def test_lightening_reads_nothing_that_is_hidden_and_is_slow() -> None:
     context[4:] = 90
     clip = replace(base, context=context)
     other = replace(clip, context=np.where(clip.hidden[..., None], np.uint8(255), context))
-    gains = [conditions.lightened(each)[1] for each in (clip, other)]
-    assert np.array_equal(*gains)
-    assert gains[0][3] > gains[0][4] > gains[0][5] > 1
+    one, two = (conditions.lightened(each)[1] for each in (clip, other))
+    assert np.array_equal(one, two)
+    assert one[3] > one[4] > one[5] > 1
     blind = replace(clip, hidden=np.ones_like(clip.hidden))
     assert (conditions.lightened(blind)[1] == 1).all()
 

@@ -39,8 +39,8 @@ def test_nothing_hidden_is_read():
     area = square(20, 50, 20, 60)
     other = context.copy()
     other[area] = 255 - other[area]
-    made = [compose(picture, area, area, guide()) for picture in (context, other)]
-    np.testing.assert_array_equal(*made)
+    one, two = (compose(picture, area, area, guide()) for picture in (context, other))
+    np.testing.assert_array_equal(one, two)
 
 
 def test_what_is_hidden_and_not_ours_shows_no_guide():
