@@ -26,6 +26,7 @@ from anonymizer.protocols import Mediation, Mediator
 from anonymizer.settings import Settings
 from anonymizer.video.media import open_source
 from mediators._flow import Dis, alike, returns
+from tests.benchmarks.bench_stages import changed
 
 Pictures = Sequence[NDArray[np.uint8]]
 
@@ -104,8 +105,7 @@ def painted(
     """The film with the default settings, with or without what chunks hand on."""
     studio = build.studio(Settings())
     if not carried:
-        face = replace(studio.face, mediator=Forgetful(studio.face.mediator))
-        studio = replace(studio, face=face)
+        studio = changed(studio, lambda brush: replace(brush, mediator=Forgetful(brush.mediator)))
     out = pipeline.render(frames, plan, studio, lambda track: track, chunk=chunk)
     return [frame.image for frame in out]
 
@@ -133,7 +133,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         film = [frame.image for frame in islice(open_source(wanted.output), wanted.frames)]
         report("film", film, source, boundaries)
         return
-    plan = pipeline.analyse(frames, build.detector(Settings()))
+    settings = Settings()
+    plan = pipeline.analyse(frames, build.attentive(settings, build.detector(settings)))
     for name, carried in (("with carry", True), ("without carry", False)):
         out = painted(frames, plan, wanted.chunk, carried=carried)
         report(name, out, source, boundaries)

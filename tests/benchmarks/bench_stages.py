@@ -22,7 +22,7 @@ from typing import Any
 import mediators
 from anonymizer import build, crops, pipeline
 from anonymizer.data import Frame
-from anonymizer.pipeline import Studio
+from anonymizer.pipeline import Brush, Studio
 from anonymizer.plan import Plan
 from anonymizer.settings import Settings
 from anonymizer.video.media import open_sink, open_source
@@ -54,13 +54,20 @@ def painted(frames: list[Frame], plan: Plan, studio: Studio) -> list[Frame]:
     return list(pipeline.render(frames, plan, studio, lambda track: track))
 
 
+def changed(studio: Studio, change: Callable[[Brush], Brush]) -> Studio:
+    """The studio with other brushes for faces that are not small."""
+    large = change(studio.large) if studio.large else None
+    return replace(studio, face=change(studio.face), large=large)
+
+
 def one_round(clip: Path, count: int, times: Times, parts: tuple[Any, Studio]) -> None:
     detector, studio = parts
     watch = Watch()
     source = open_source(clip)
     frames = watch.around("decode", lambda: list(islice(source, count)))()
     plan = watch.around("find", lambda: pipeline.analyse(frames, detector))()
-    bare = replace(studio, face=replace(studio.face, mediator=mediators.load("none", {})))
+    none = mediators.load("none", {})
+    bare = changed(studio, lambda brush: replace(brush, mediator=none))
     watch.around("paint, not mediated", painted)(frames, plan, bare)
     inside = Watch()
     real = crops.cut_clip, crops.paste
@@ -85,15 +92,14 @@ def _timed(studio: Studio, watch: Watch) -> Studio:
             found = getattr(self._part, name)
             return watch.around(self._names[name], found) if name in self._names else found
 
-    brush = studio.face
-    return replace(
-        studio,
-        face=replace(
+    def timed(brush: Brush) -> Brush:
+        return replace(
             brush,
             replacer=Timed(brush.replacer, sketch="  draw guides"),
             mediator=Timed(brush.mediator, prepare="  flow and coding"),
-        ),
-    )
+        )
+
+    return changed(studio, timed)
 
 
 def _encode(clip: Path, folder: Path, frames: list[Frame]) -> None:
@@ -110,7 +116,8 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=3)
     chosen = parser.parse_args(words)
     settings = Settings(seed=1)
-    parts = build.detector(settings), build.studio(settings)
+    finder = build.attentive(settings, build.detector(settings))
+    parts = finder, build.studio(settings)
     times: Times = defaultdict(list)
     count = sum(1 for _ in islice(open_source(chosen.clip), chosen.frames))
     for _ in range(chosen.rounds):
