@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from anonymizer.data import Action, Box, Face, Origin, Track
 from anonymizer.errors import JobError, UnreadablePlan, UsageError
 from anonymizer.plan import Plan, Zone, ZoneAction
+from anonymizer.tracking import typical
 
 FORMAT: Final = "veilframe-plan-1"
 """What a plan says of itself."""
@@ -144,10 +145,12 @@ def _track(table: Mapping[str, Any]) -> Track:
 
 
 def _face(table: Mapping[str, Any]) -> Face:
+    box = _box(table["box"])
+    given = _array(table.get("landmarks"))
     return Face(
-        box=_box(table["box"]),
+        box=box,
         score=float(table["score"]),
-        landmarks=_array(table.get("landmarks")),
+        landmarks=typical(box).astype(np.float32) if given is None else given,
         motion=_array(table.get("motion")),
     )
 

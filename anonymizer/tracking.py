@@ -113,11 +113,11 @@ def _face(
 def _landmarks(face: Face) -> NDArray[np.float64]:
     """The detector's landmarks, or a frontal layout in its box where they are absent or absurd."""
     if face.landmarks is None or not _plausible(face):
-        return _typical(face.box)
+        return typical(face.box)
     return face.landmarks.astype(np.float64)
 
 
-def _typical(box: Box) -> NDArray[np.float64]:
+def typical(box: Box) -> NDArray[np.float64]:
     """The landmarks ``(5, 2)`` of a frontal face that fills a box."""
     x0, y0, x1, y1 = box
     points: NDArray[np.float64] = LAYOUT * (x1 - x0, y1 - y0) + (x0 - 0.5, y0 - 0.5)
@@ -133,7 +133,7 @@ def _plausible(face: Face) -> bool:
     x0, y0, x1, y1 = face.box
     side = (x1 - x0 + y1 - y0) / 2
     length = max(float(np.hypot(*(points[1] - points[0]))), float(np.hypot(*(mouth - eyes))))
-    away = float(np.hypot(*((eyes + mouth) / 2 - _typical(face.box).mean(axis=0))))
+    away = float(np.hypot(*((eyes + mouth) / 2 - typical(face.box).mean(axis=0))))
     return 0.2 * side < length < 0.9 * side and away < 0.5 * side
 
 

@@ -29,7 +29,7 @@ def made(count: int = 6) -> PlanFile:
         replace(
             seen, faces=tuple(faces), origins=("detected", "interpolated", "detected", "extended")
         ),
-        factories.track(2, id=5, start=4, landmarks=False),
+        factories.track(2, id=5, start=4),
     )
     zone = Zone("always", (1.0, 2.0, 3.5, 4.0), 0, 3)
     pts = np.arange(count) * 512
@@ -59,6 +59,19 @@ def test_a_plan_comes_back_bit_for_bit(tmp_path):
                 assert (one is None) == (other is None)
                 if one is not None and other is not None:
                     np.testing.assert_array_equal(one, other)
+
+
+def test_a_face_without_landmarks_is_a_frontal_one_that_fills_its_box(tmp_path):
+    table = json.loads(planfile.text_of(made()))
+    face = table["tracks"][1]["faces"][0]
+    del face["landmarks"]
+    face["box"] = [100, 40, 140, 100]
+    read = planfile.read(written(made(), tmp_path, tracks=table["tracks"]))
+    points = read.plan.tracks[1].faces[0].landmarks
+    assert points is not None
+    assert points[:, 0] == pytest.approx([111.5, 127.5, 119.5, 113.1, 125.9], abs=0.01)
+    assert (points[:, 1] > 40).all()
+    assert (points[:, 1] < 100).all()
 
 
 def test_one_face_is_one_line():
