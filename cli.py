@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bars
 
 import anonymizer
 import detectors
@@ -24,22 +22,14 @@ import mediators
 from anonymizer import inputs as media
 from anonymizer import settings as configuration
 from anonymizer.errors import JobError, UsageError, VeilframeError
-from anonymizer.settings import (
-    Audio,
-    Expression,
-    Init,
-    Recall,
-    Replace,
-    Settings,
-    SmallFaces,
-)
+from anonymizer.options import OPTIONS
+from anonymizer.progress import watching
+from anonymizer.settings import Settings
 
 if TYPE_CHECKING:
     from anonymizer.data import Action
     from anonymizer.jobs import Anonymizer
-    from anonymizer.pipeline import Progress, Stage
     from anonymizer.planfile import PlanFile
-    from anonymizer.report import Report
 
 DONE, FAILED, USAGE, DOUBT, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -76,40 +66,11 @@ def _option(kind: Any, text: str, *names: str) -> Any:  # noqa: ANN401 - types o
     return Annotated[kind | None, typer.Option(*names, help=text)]
 
 
-_SETTINGS: dict[str, Any] = {
-    "painting.replace": _option(Replace, "What is put in place of a face. Default: face."),
-    "detection.detector": _option(
-        str, f"One of: {', '.join(detectors.available())}; or several, as a+b. Default: centerface."
-    ),
-    "detection.recall": _option(Recall, "How hard to look for faces. Default: normal."),
-    "painting.mediator": _option(
-        str, f"One of: {', '.join(mediators.available())}. Default: medm."
-    ),
-    "painting.coherence": _option(float, "Strength of the mediation, 0 to 1. Default: 0.8."),
-    "painting.model": _option(
-        str, "builtin, or folder or hub id of a diffusers inpainting pipeline."
-    ),
-    "painting.prompt": _option(str, "For models that take a prompt."),
-    "painting.negative_prompt": _option(str, "What the prompt excludes."),
-    "painting.steps": _option(int, "Sampling steps. Default: the model's."),
-    "painting.guidance": _option(float, "Prompt guidance. Default: 5."),
-    "painting.expression": _option(
-        Expression, "Speak, blink and look as the original does. Default: on."
-    ),
-    "painting.init": _option(Init, "What denoising starts from; source breaks non-interference."),
-    "painting.strength": _option(float, "With --init source: share of the schedule, 0 to 1."),
-    "painting.min_face": _option(
-        int, "Faces under this many pixels get --small-faces. Default: 24."
-    ),
-    "painting.small_faces": _option(SmallFaces, "What small faces get. Default: mosaic."),
-    "chunk": _option(int, "Frames painted together. Default: 16."),
-    "overlap": _option(int, "Painted frames shown to the next chunk. Default: 4."),
-    "media.crf": _option(int, "Quality of the video, 0 (best) to 51. Default: 18."),
-    "media.lossless": _option(bool, "Lose nothing.", "--lossless"),
-    "media.audio": _option(Audio, "Default: keep."),
-    "device": _option(str, "auto, cpu, cuda, cuda:N or mps. Default: auto."),
-    "seed": _option(int, "Makes a run repeatable."),
-    "secret_file": _option(Path, "File whose bytes decide the identities."),
+_DETECTORS, _MEDIATORS = (", ".join(room.available()) for room in (detectors, mediators))
+_SETTINGS: dict[str, tuple[Any, str]] = {
+    "detection.detector": (str, f"One or, as a+b, more of: {_DETECTORS}. Default: centerface."),
+    "painting.mediator": (str, f"One of: {_MEDIATORS}. Default: medm."),
+    **OPTIONS,
 }
 """Options that become settings, by the name of the setting."""
 
@@ -126,7 +87,10 @@ def _configured(command: Callable[..., None]) -> Callable[..., None]:
             chosen = {key: value for key, value in flags.items() if value is not None}
             command(settings=base.with_values(chosen), **given)
 
-    kinds = {name: _SETTINGS[key] for name, key in names.items()}
+    kinds = {
+        name: _option(*_SETTINGS[key], *([f"--{name}"] if _SETTINGS[key][0] is bool else []))
+        for name, key in names.items()
+    }
     kinds["config"] = _option(Path, "TOML file; flags win over it.")
     own = signature(command, eval_str=True)
     kept = [part for part in own.parameters.values() if part.name != "settings"]
@@ -199,7 +163,10 @@ def plan(
     from anonymizer.jobs import Anonymizer
     from anonymizer.video.publish import atomic_output
 
-    with _watching(source, quiet) as progress, atomic_output(output, overwrite=overwrite) as file:
+    with (
+        watching(_err, source, quiet=quiet) as progress,
+        atomic_output(output, overwrite=overwrite) as file,
+    ):
         found = Anonymizer(settings).plan(source, progress=progress)
         file.write_text(planfile.text_of(found), encoding="utf-8")
     if not quiet:
@@ -275,7 +242,7 @@ def _one(
 ) -> dict[str, Any]:
     """Do one input; a failure is a result, so that the others go on."""
     try:
-        with _watching(source, quiet) as progress:
+        with watching(_err, source, quiet=quiet) as progress:
             report = veil.file(
                 source, destination, planned=planned, overwrite=overwrite, progress=progress
             )
@@ -288,51 +255,13 @@ def _one(
     if not quiet:
         for warning in report.warnings:
             _err.print(f"warning: {source}: {warning}")
-        _out.print(_summary(report))
+        _out.print(report.summary)
     return asdict(report)
 
 
 def _failed(source: Path, reason: str) -> dict[str, Any]:
     _err.print(f"error: {reason}")
     return {"source": str(source), "error": reason}
-
-
-def _summary(report: Report) -> str:
-    faces = sum(track.stop - track.start for track in report.tracks)
-    took = sum(report.seconds.values())
-    return (
-        f"{report.destination}  {report.frames} frames, {len(report.tracks)} tracks, "
-        f"{faces} faces replaced, {took:.1f} s ({report.frames / max(took, 1e-9):.1f} frames/s)"
-    )
-
-
-@contextmanager
-def _watching(source: Path, quiet: bool) -> Iterator[Progress | None]:
-    """Show progress on a terminal, nothing elsewhere."""
-    if quiet or not _err.is_terminal:
-        yield None
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed} frames, {task.fields[faces]} faces"),
-        TextColumn("{task.fields[fps]} fps"),
-        TimeRemainingColumn(),
-    )
-    with Bars(*columns, console=_err, transient=True) as bars:
-        find = bars.add_task(f"find   {source.name}", total=None, faces=0, fps="")
-        paint = bars.add_task(f"paint  {source.name}", total=None, faces=0, fps="", visible=False)
-        faces = {"find": 0, "paint": 0}
-
-        def show(stage: Stage, done: int, more: int) -> None:
-            faces[stage] += more
-            task = find if stage == "find" else paint
-            if stage == "paint" and not bars.tasks[paint].visible:
-                bars.reset(paint, visible=True, total=int(bars.tasks[find].completed))
-            speed = bars.tasks[task].finished_speed or bars.tasks[task].speed or 0
-            bars.update(task, completed=done, faces=faces[stage], fps=f"{speed:.1f}")
-
-        yield show
 
 
 def _print_pairs(pairs: list[tuple[Path, Path]], *, as_json: bool) -> None:

@@ -75,7 +75,7 @@ def _checked(part: str, check: Callable[[], str]) -> Finding:
 def _detector(settings: Settings) -> str:
     import onnxruntime
 
-    build.detector(settings)
+    build.attentive(settings, build.detector(settings))
     providers = ", ".join(onnxruntime.get_available_providers())
     return f"{settings.detection.detector} loads; ONNX Runtime offers {providers}"
 

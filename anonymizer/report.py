@@ -52,3 +52,16 @@ class Report:
     versions: dict[str, str]
     seconds: dict[str, float]
     """Wall time by stage."""
+
+    @property
+    def summary(self) -> str:
+        """All of it in one line for a person."""
+        hidden = [track for track in self.tracks if track.action != "keep"]
+        faces = sum(track.stop - track.start for track in hidden)
+        kept = len(self.tracks) - len(hidden)
+        took = sum(self.seconds.values())
+        return (
+            f"{self.destination}  {self.frames} frames, {len(self.tracks)} tracks, "
+            f"{faces} faces replaced, {f'{kept} tracks kept, ' if kept else ''}"
+            f"{took:.1f} s ({self.frames / max(took, 1e-9):.1f} frames/s)"
+        )

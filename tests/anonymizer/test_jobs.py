@@ -161,6 +161,8 @@ def test_the_report_says_what_became_of_every_track(tmp_path):
     planned = planfile.decided(veil().plan(source), {0: "keep"})
     report = veil().file(source, tmp_path / "out.mp4", planned=planned)
     assert [track.action for track in report.tracks] == ["keep"]
+    assert "0 faces replaced, 1 tracks kept" in report.summary
+    assert "3 faces replaced, " in veil().file(source, tmp_path / "all.mp4").summary
     assert all(find(frame.image) for frame in open_source(tmp_path / "out.mp4"))
     with pytest.raises(UsageError, match="no track 7; tracks: 0"):
         planfile.decided(planned, {7: "cover"})
