@@ -1,0 +1,1 @@
+"""What the commands do: parse, call, print, exit code. `cli.py` puts them together."""

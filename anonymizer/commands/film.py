@@ -1,0 +1,168 @@
+"""`run`, `plan` and `render`: films and pictures in, films and pictures out."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from anonymizer import inputs as media
+from anonymizer.commands.console import (
+    DONE,
+    FAILED,
+    AsJson,
+    Output,
+    Overwrite,
+    Quiet,
+    Verbose,
+    err,
+    failed,
+    log,
+    out,
+)
+from anonymizer.commands.options import with_settings
+from anonymizer.commands.progress import watching
+from anonymizer.errors import VeilframeError
+from anonymizer.settings import Settings
+
+if TYPE_CHECKING:
+    from anonymizer.data import Action
+    from anonymizer.jobs import Anonymizer
+    from anonymizer.planfile import PlanFile
+
+
+@with_settings
+def run(
+    *,
+    inputs: Annotated[list[Path], typer.Argument(help="Videos, pictures, or folders of them.")],
+    settings: Settings,
+    output: Output = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    dry_run: Annotated[bool, typer.Option(help="Print what would be done.")] = False,
+) -> None:
+    """Anonymize videos and pictures."""
+    log(verbose)
+    from anonymizer.video.encoding import output_suffix
+
+    pairs = media.destinations(inputs, output, output_suffix)
+    if dry_run:
+        _print_pairs(pairs, as_json=as_json)
+        return
+    from anonymizer.jobs import Anonymizer
+
+    veil = Anonymizer(settings)
+    results = [
+        _one(veil, source, destination, None, overwrite=overwrite, quiet=quiet or as_json)
+        for source, destination in pairs
+    ]
+    _finish(results, as_json=as_json)
+
+
+@with_settings
+def plan(
+    *,
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="One video or picture.")],
+    settings: Settings,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The plan, a JSON file.")],
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Find faces only, and write where they are as a file that can be edited (docs/plan.md)."""
+    log(verbose)
+    from anonymizer import planfile
+    from anonymizer.jobs import Anonymizer
+    from anonymizer.video.publish import atomic_output
+
+    with (
+        watching(err, source, quiet=quiet) as progress,
+        atomic_output(output, overwrite=overwrite) as file,
+    ):
+        found = Anonymizer(settings).plan(source, progress=progress)
+        file.write_text(planfile.text_of(found), encoding="utf-8")
+    if not quiet:
+        out.print(f"{output}  {len(found.plan.pts)} frames, {len(found.plan.tracks)} tracks")
+
+
+@with_settings
+def render(
+    *,
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="The video of the plan.")],
+    plan_file: Annotated[Path, typer.Argument(metavar="PLAN", help="What `plan` wrote.")],
+    settings: Settings,
+    output: Output = None,
+    keep_track: Annotated[
+        list[int] | None, typer.Option(help="Leave this track as it is. Repeatable.")
+    ] = None,
+    cover_track: Annotated[
+        list[int] | None, typer.Option(help="Cover this track solidly. Repeatable.")
+    ] = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Anonymize a video by a plan; bit for bit what `run` does when nothing was edited."""
+    log(verbose)
+    from anonymizer import planfile
+    from anonymizer.jobs import Anonymizer
+    from anonymizer.video.encoding import output_suffix
+
+    decisions: dict[int, Action] = dict.fromkeys(cover_track or [], "cover")
+    decisions |= dict.fromkeys(keep_track or [], "keep")
+    decided = planfile.decided(planfile.read(plan_file), decisions)
+    ((_, destination),) = media.destinations([source], output, output_suffix)
+    veil = Anonymizer(settings)
+    result = _one(veil, source, destination, decided, overwrite=overwrite, quiet=quiet or as_json)
+    _finish([result], as_json=as_json)
+
+
+def _finish(results: list[dict[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"results": results}, indent=2))
+    failed = any("error" in result for result in results)
+    raise typer.Exit(FAILED if failed else DONE)
+
+
+def _one(
+    veil: Anonymizer,
+    source: Path,
+    destination: Path,
+    planned: PlanFile | None,
+    *,
+    overwrite: bool,
+    quiet: bool,
+) -> dict[str, Any]:
+    """Do one input; a failure is a result, so that the others go on."""
+    try:
+        with watching(err, source, quiet=quiet) as progress:
+            report = veil.file(
+                source, destination, planned=planned, overwrite=overwrite, progress=progress
+            )
+    except VeilframeError as error:
+        return failed(source, str(error))
+    except Exception as error:
+        logging.getLogger("veilframe").debug("while working on %s", source, exc_info=True)
+        said = (str(error).splitlines() or [""])[0]
+        return failed(source, f"{source}: unexpected {type(error).__name__}: {said}")
+    if not quiet:
+        for warning in report.warnings:
+            err.print(f"warning: {source}: {warning}")
+        out.print(report.summary)
+    return asdict(report)
+
+
+def _print_pairs(pairs: list[tuple[Path, Path]], *, as_json: bool) -> None:
+    if as_json:
+        plan = [{"source": str(source), "destination": str(to)} for source, to in pairs]
+        print(json.dumps({"plan": plan}, indent=2))
+    else:
+        for source, destination in pairs:
+            out.print(f"{source} -> {destination}")

@@ -1,0 +1,78 @@
+"""Settings that a command line offers, and commands that take them all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from inspect import Parameter, signature
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+import detectors
+import mediators
+from anonymizer import settings as configuration
+from anonymizer.commands.console import exits
+from anonymizer.settings import Audio, Expression, Init, Recall, Replace, Settings, SmallFaces
+
+_DETECTORS, _MEDIATORS = (", ".join(room.available()) for room in (detectors, mediators))
+
+OPTIONS: Final[dict[str, tuple[Any, str]]] = {
+    "detection.detector": (str, f"One or, as a+b, more of: {_DETECTORS}. Default: centerface."),
+    "painting.mediator": (str, f"One of: {_MEDIATORS}. Default: medm."),
+    "painting.replace": (Replace, "What is put in place of a face. Default: face."),
+    "detection.recall": (Recall, "How hard to look for faces. Default: normal."),
+    "painting.coherence": (float, "Strength of the mediation, 0 to 1. Default: 0.8."),
+    "painting.model": (str, "builtin, or folder or hub id of a diffusers inpainting pipeline."),
+    "painting.prompt": (str, "For models that take a prompt."),
+    "painting.negative_prompt": (str, "What the prompt excludes."),
+    "painting.steps": (int, "Sampling steps. Default: the model's."),
+    "painting.guidance": (float, "Prompt guidance. Default: 5."),
+    "painting.expression": (Expression, "Speak, blink and look as the original does. Default: on."),
+    "painting.init": (Init, "What denoising starts from; source breaks non-interference."),
+    "painting.strength": (float, "With --init source: share of the schedule, 0 to 1."),
+    "painting.min_face": (int, "Faces under this many pixels get --small-faces. Default: 24."),
+    "painting.small_faces": (SmallFaces, "What small faces get. Default: mosaic."),
+    "chunk": (int, "Frames painted together. Default: 16."),
+    "overlap": (int, "Painted frames shown to the next chunk. Default: 4."),
+    "media.crf": (int, "Quality of the video, 0 (best) to 51. Default: 18."),
+    "media.lossless": (bool, "Lose nothing."),
+    "media.audio": (Audio, "Default: keep."),
+    "device": (str, "auto, cpu, cuda, cuda:N or mps. Default: auto."),
+    "seed": (int, "Makes a run repeatable."),
+    "secret_file": (Path, "File whose bytes decide the identities."),
+}
+"""Kind and help by the name of the setting."""
+
+
+def _option(kind: Any, text: str, *names: str) -> Any:  # noqa: ANN401 - types of annotations
+    return Annotated[kind | None, typer.Option(*names, help=text)]
+
+
+def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of all settings and ``--config``; it gets the `Settings` made."""
+    names = {key.rpartition(".")[2]: key for key in OPTIONS}
+
+    @wraps(command)
+    def configured(*, config: Path | None, **given: Any) -> None:  # noqa: ANN401 - options
+        flags = {names[name]: given.pop(name) for name in names}
+        with exits():
+            base = configuration.load(config) if config else Settings()
+            chosen = {key: value for key, value in flags.items() if value is not None}
+            command(settings=base.with_values(chosen), **given)
+
+    kinds = {
+        name: _option(*OPTIONS[key], *([f"--{name}"] if OPTIONS[key][0] is bool else []))
+        for name, key in names.items()
+    }
+    kinds["config"] = _option(Path, "TOML file; flags win over it.")
+    own = signature(command, eval_str=True)
+    kept = [part for part in own.parameters.values() if part.name != "settings"]
+    added = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+        for name, kind in kinds.items()
+    ]
+    configured.__signature__ = own.replace(parameters=[*kept, *added])  # type: ignore[attr-defined]
+    configured.__annotations__ = {part.name: part.annotation for part in (*kept, *added)}
+    return configured
