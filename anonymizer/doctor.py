@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import metadata, resources
 
 import anonymizer
-from anonymizer import build
+from anonymizer import build, models
 from anonymizer.errors import VeilframeError
 from anonymizer.settings import Detection, Painting, Settings
 
@@ -86,10 +86,16 @@ def _further_detectors(device: str) -> Iterator[Finding]:
         if name != Detection().detector:
             try:
                 build.detector(Settings(device=device, detection=Detection(detector=name)))
-                says = "loads (optional)"
+                says = f"loads (optional{_bound(name)})"
             except VeilframeError as error:
                 says = f"optional, and not at hand: {error}"
             yield Finding(f"detector {name}", good=True, says=says)
+
+
+def _bound(detector: str) -> str:
+    """The licence of a detector's weights where it forbids commercial use."""
+    licences = [m.licence for m in models.KNOWN if m.detector == detector and not m.commercial]
+    return "".join(f"; weights for {licence}" for licence in licences)
 
 
 def _model(settings: Settings) -> str:

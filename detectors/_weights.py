@@ -1,24 +1,14 @@
-"""Where the weights lie that the package does not carry.
+"""Where detectors find the weights that the package does not carry.
 
-The folder is named by the environment variable VEILFRAME_MODELS; without it, it is
-``veilframe/models`` in the user's cache (XDG_CACHE_HOME, or ``.cache`` at home). A path in the
-settings beats both.
+They lie in the models' cache folder (`anonymizer.models`); a path in the settings beats it.
 """
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from anonymizer import models
 from anonymizer.errors import MissingWeights
-
-
-def folder() -> Path:
-    """The models' cache folder; it need not exist."""
-    if named := os.environ.get("VEILFRAME_MODELS"):
-        return Path(named).expanduser()
-    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(cache).expanduser() / "veilframe" / "models"
 
 
 def located(name: str, given: str | Path | None, *, part: str) -> Path:
@@ -32,15 +22,19 @@ def located(name: str, given: str | Path | None, *, part: str) -> Path:
     Raises:
         MissingWeights: if there is no such file.
     """
-    path = Path(given).expanduser() if given is not None else folder() / name
+    path = Path(given).expanduser() if given is not None else models.folder() / name
     if not path.is_file():
-        raise MissingWeights(path, f"is absent; {advice(part)}")
+        raise MissingWeights(path, f"is absent; {advice(part, name)}")
     return path
 
 
-def advice(part: str) -> str:
-    """What to do about weights that are absent or damaged."""
-    return (
-        'put the file there, or name another by weights = "PATH" in the table '
-        f"[options.{part}] of --config"
-    )
+def advice(part: str, name: str) -> str:
+    """What to do about weights that are absent or damaged.
+
+    Args:
+        part: Name of the detector.
+        name: Name of the file in the cache folder.
+    """
+    model = models.of_file(name)
+    pull = f"run: anonymize models pull {model.name}" if model else "put the file there"
+    return f'{pull}, or name a file by weights = "PATH" in the table [options.{part}] of --config'

@@ -143,7 +143,7 @@ def _loaded(path: Path, least: float) -> BlazeFace:
             network = BlazeFace(vision.FaceDetector.create_from_options(options))
             network.look(np.zeros((1, 64, 64, 3), np.uint8), least)  # more notes come with this
     except (RuntimeError, ValueError) as error:
-        advice = _weights.advice("mediapipe")
+        advice = _weights.advice("mediapipe", path.name)
         raise MissingWeights(path, f"MediaPipe cannot load it; {advice}") from error
     return network
 

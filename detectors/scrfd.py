@@ -54,7 +54,7 @@ def build(
     """
     scheme = Scheme(threshold, recall, doubt, max_side, second_side)
     path = _weights.located(FILE, weights, part="scrfd")
-    advice = _weights.advice("scrfd")
+    advice = _weights.advice("scrfd", FILE)
     model = read(path, advice)
     if len(model.graph.input) != 1 or len(model.graph.output) not in _KEY_POINTS:
         raise MissingWeights(path, f"is not SCRFD with key points; {advice}")

@@ -1,7 +1,7 @@
 """YuNet: a tiny face detector with five landmarks, run by OpenCV on the CPU.
 
-Wu et al., "YuNet: A Tiny Millisecond-level Face Detector", 2023. The weights (BSD-3) are not part
-of this program.
+Wu et al., "YuNet: A Tiny Millisecond-level Face Detector", 2023. The weights are not part of this
+program; `anonymizer.models` tells their licence.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def _loaded(path: Path) -> Any:  # noqa: ANN401 - OpenCV has no types for it
     try:
         return cv2.FaceDetectorYN.create(str(path), "", (320, 320), 0.5, _SAME, _MOST)
     except cv2.error as error:
-        advice = _weights.advice("yunet")
+        advice = _weights.advice("yunet", FILE)
         raise MissingWeights(path, f"OpenCV cannot load it; {advice}") from error
     finally:
         cv2.utils.logging.setLogLevel(level)

@@ -16,21 +16,13 @@ def home(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_the_cache_folder_is_at_home_or_where_the_environment_says(home, monkeypatch):
-    assert _weights.folder() == home / ".cache" / "veilframe" / "models"
-    monkeypatch.setenv("XDG_CACHE_HOME", str(home / "xdg"))
-    assert _weights.folder() == home / "xdg" / "veilframe" / "models"
-    monkeypatch.setenv("VEILFRAME_MODELS", "~/weights")
-    assert _weights.folder() == home / "weights"
-
-
 def test_a_path_beats_the_cache_folder(home, monkeypatch):
     monkeypatch.setenv("VEILFRAME_MODELS", str(home))
     for name in ("a.onnx", "b.onnx"):
         (home / name).touch()
     assert _weights.located("a.onnx", None, part="eyes") == home / "a.onnx"
     assert _weights.located("a.onnx", "~/b.onnx", part="eyes") == home / "b.onnx"
-    with pytest.raises(MissingWeights, match=r"c\.onnx: is absent.*\[options.eyes\]"):
+    with pytest.raises(MissingWeights, match=r"c\.onnx: is absent; put .*\[options.eyes\]"):
         _weights.located("a.onnx", home / "c.onnx", part="eyes")
 
 
@@ -46,7 +38,13 @@ def test_a_detector_without_weights_says_where_they_belong(home, name, file):
     with pytest.raises(MissingWeights) as caught:
         load(name, {})
     assert caught.value.path == home / ".cache" / "veilframe" / "models" / file
+    assert f"run: anonymize models pull {name}, or" in caught.value.reason
     assert f"[options.{name}]" in caught.value.reason
+
+
+def test_mediapipe_asks_for_the_weights_of_its_reach(home):
+    with pytest.raises(MissingWeights, match="anonymize models pull mediapipe-short, or"):
+        load("mediapipe", {"reach": "short"})
 
 
 @pytest.mark.parametrize(
