@@ -30,9 +30,9 @@ def atomic_output(destination: Path, *, overwrite: bool = False) -> Iterator[Pat
     _refuse(destination, overwrite)
     name = f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{destination.suffix}"
     temporary = destination.with_name(name)
-    with writing(destination):
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    try:
+    try:  # from before it exists: an interruption may come at any instruction
+        with writing(destination):
+            os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         yield temporary
         with writing(destination):
             _publish(temporary, destination, overwrite)
@@ -41,7 +41,8 @@ def atomic_output(destination: Path, *, overwrite: bool = False) -> Iterator[Pat
             raise
         raise UnwritableOutput(destination, error.reason) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(NotADirectoryError):
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
