@@ -37,7 +37,7 @@ def _main(
     """Replace every face in a video by a new, synthetic, temporally coherent one."""
 
 
-for _command in (film.run, film.plan, film.render, doctor.doctor):
+for _command in (film.run, film.plan, film.render, film.verify, doctor.doctor):
     app.command()(_command)
 
 

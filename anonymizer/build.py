@@ -9,17 +9,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import detectors
 import mediators
 from anonymizer import plain
-from anonymizer.errors import UsageError
+from anonymizer.errors import MissingWeights, UsageError
 from anonymizer.pipeline import Brush, Studio
 from anonymizer.protocols import Detector, Mediator, Replacer
 from anonymizer.reading import Reading
-from anonymizer.settings import Painting, Settings
+from anonymizer.settings import Painting, Recall, Settings
+from anonymizer.verify import Second
 
 if TYPE_CHECKING:
     import torch
 
 
 _Part = TypeVar("_Part")
+
+SECONDS = ("yunet", "scrfd", "mediapipe")
+"""Detectors that may look again, best first: small, and strong where the default is weak."""
 
 
 def cores() -> int:
@@ -51,13 +55,36 @@ def detector(settings: Settings) -> Detector:
     """The detector that the settings name, or several as one (``a+b``)."""
     if settings.device not in ("auto", "cpu"):
         device(settings.device)  # the same words for every part
-    common = {"recall": settings.detection.recall, "device": settings.device}
-    return detectors.united(
-        [
-            _built(detectors.load, name, {**common, **settings.options.get(name, {})})
-            for name in detectors.named(settings.detection.detector)
-        ]
-    )
+    names = detectors.named(settings.detection.detector)
+    return detectors.united([_one(settings, name, settings.detection.recall) for name in names])
+
+
+def _one(settings: Settings, name: str, recall: Recall) -> Detector:
+    common = {"recall": recall, "device": settings.device}
+    return _built(detectors.load, name, {**common, **settings.options.get(name, {})})
+
+
+def second(settings: Settings) -> Second | None:
+    """The detector that looks for what was missed; None if there is none, or none is wanted.
+
+    Raises:
+        UsageError: if a named one does not exist, or is one of those that look first.
+        MissingWeights: if a named one has no weights here.
+    """
+    wanted = settings.checking.second_detector
+    used = detectors.named(settings.detection.detector)
+    if wanted in used:
+        raise UsageError(f"second detector {wanted!r} already looks first; name another, or none")
+    if wanted == "none":
+        return None
+    names = [name for name in SECONDS if name not in used] if wanted == "auto" else [wanted]
+    for name in names:
+        try:
+            return Second(name, _one(settings, name, "normal"))
+        except MissingWeights:
+            if wanted != "auto":
+                raise
+    return None
 
 
 def detector_names() -> list[str]:

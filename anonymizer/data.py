@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 Box = tuple[float, float, float, float]
 """``(x0, y0, x1, y1)`` in pixels, half-open."""
 
-Origin = Literal["detected", "interpolated", "extended"]
-"""How a face came to be placed: seen, between two sightings, or past the ends of a track."""
+Origin = Literal["detected", "interpolated", "extended", "repaired"]
+"""How a face came to be placed: seen, between two sightings, past the ends of a track, or after
+the finished film still showed it."""
 
 Action = Literal["replace", "cover", "keep"]
 """What becomes of a track: a new face, a solid cover, or nothing because a person said so."""

@@ -151,7 +151,7 @@ def _try(model: Model, part: Part, progress: Callable[[int], None]) -> None:
             with requests.Session() as session:
                 whole = _receive(session, model, part, progress)
     except requests.exceptions.SSLError as error:
-        raise _Final("has a certificate that is not trusted here") from error
+        raise _Final("does not speak TLS, or its certificate is not trusted here") from error
     except requests.Timeout as error:
         raise _Passing("does not answer in time") from error
     except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
@@ -229,7 +229,7 @@ def _checked(response: Response, model: Model, start: int, part: Part) -> bool:
 def _append(response: Response, model: Model, part: Part, progress: Callable[[int], None]) -> None:
     with part.open() as file:
         for block in response.iter_content(_BLOCK):
-            file.write(block[: model.size + 1 - file.tell()])  # one byte too many is proof enough
+            file.write(block)
             if file.tell() > model.size:
                 break
             progress(file.tell())

@@ -10,7 +10,8 @@
         ├── SourceChanged      the second reading differs from the first
         ├── UnwritableOutput   destination exists, is read-only, or the disk is full
         ├── MissingWeights     a model file is absent or not what it should be
-        └── UncoveredFace      a face could not be replaced; nothing is published
+        ├── UncoveredFace      a face could not be replaced; nothing is published
+        └── Doubtful           the finished film did not stand the test (exit code 3)
 
 Messages name the file, the value, the expectation and the next step. They never carry pixels,
 landmarks or embeddings.
@@ -18,10 +19,12 @@ landmarks or embeddings.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from anonymizer.report import Verification
 
 
 class VeilframeError(Exception):
@@ -46,7 +49,7 @@ class JobError(VeilframeError):
         self.reason = reason
         """One sentence, without the path."""
 
-    def __reduce__(self) -> tuple[type[JobError], tuple[Path | str, str]]:
+    def __reduce__(self) -> tuple[type[JobError], tuple[Any, ...]]:
         return type(self), (self.path, self.reason)
 
 
@@ -76,3 +79,15 @@ class MissingWeights(JobError):
 
 class UncoveredFace(JobError):
     """A face that was found could not be replaced."""
+
+
+class Doubtful(JobError):
+    """A finished film may still show a face, or is not the film it was; it is not published."""
+
+    def __init__(self, path: Path | str, reason: str, verification: Verification) -> None:
+        super().__init__(path, reason)
+        self.verification = verification
+        """What was seen."""
+
+    def __reduce__(self) -> tuple[type[JobError], tuple[Any, ...]]:
+        return type(self), (self.path, self.reason, self.verification)

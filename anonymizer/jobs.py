@@ -3,36 +3,38 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import os
-import secrets
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from fractions import Fraction
 from importlib import metadata
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 import anonymizer
-from anonymizer import build, live, pipeline
-from anonymizer.data import Action, Frame, StreamInfo, Track
+from anonymizer import build, live, pipeline, verify
+from anonymizer.data import Action, Frame, Track
 from anonymizer.errors import (
+    Doubtful,
     JobError,
     SourceChanged,
     UnreadablePlan,
     UnreadableVideo,
-    UsageError,
 )
 from anonymizer.head.expression import MOTION
-from anonymizer.pipeline import Identity, PlanMismatch, Progress, Studio
+from anonymizer.identities import identities, run_secret
+from anonymizer.pipeline import PlanMismatch, Progress, Studio
 from anonymizer.plan import Plan
 from anonymizer.planfile import PlanFile
 from anonymizer.protocols import Detector
-from anonymizer.report import Report, TrackOutcome
+from anonymizer.repair import repaired
+from anonymizer.report import Report, Span, TrackOutcome, Verification
 from anonymizer.settings import Settings
 from anonymizer.video.images import ImageSource
 from anonymizer.video.media import open_sink, open_source
@@ -41,9 +43,6 @@ from anonymizer.video.source import VideoSource
 
 GAP_S = 2
 """Longest time in seconds that a track may bridge without a sighting."""
-
-MIN_SECRET = 16
-"""Fewest bytes of a secret file."""
 
 
 class Anonymizer:
@@ -68,10 +67,11 @@ class Anonymizer:
             MissingWeights: if a model is not there.
         """
         self.settings = settings
-        self._secret = _secret(settings)
+        self._secret = run_secret(settings)
         self._streams = 0
         self._detector = build.attentive(settings, detector or build.detector(settings))
         self._studio = studio or build.studio(settings)
+        self._second = build.second(settings)
 
     def file(
         self,
@@ -98,21 +98,31 @@ class Anonymizer:
             with _timed(seconds, "paint"):
                 warnings = self._write(source, film, plan, target, before, progress)
             with _timed(seconds, "check"):
-                if _sha256(source) != before:
-                    raise SourceChanged(source, "changed while it was read; run again")
-                _insist_on_times(target, destination, film.info, plan)
-                after = _sha256(target)
+                checked = self._verified(source, target, plan, progress)
+            if checked.doubts and self.settings.checking.on_doubt == "cover":
+                with _timed(seconds, "repair"):
+                    plan = repaired(plan, checked.doubts, (film.info.width, film.info.height))
+                    warnings = self._write(source, film, plan, target, before, None)
+                    again = self._verified(source, target, plan, None)
+                    checked = replace(again, repaired=checked.doubts)
+            if _sha256(source) != before:
+                raise SourceChanged(source, "changed while it was read; run again")
+            if checked.verdict == "doubt":
+                raise Doubtful(destination, f"not published: {checked.reason}", checked)
+            after = _sha256(target)
         return Report(
             source=source.name,
             destination=str(destination),
             source_sha256=before,
             output_sha256=after,
             frames=len(plan.pts),
+            duration_s=round(float((plan.pts[-1] - plan.pts[0]) * film.info.time_base), 3),
             shots=len(plan.starts),
             tracks=tuple(_outcome(track, plan.action(track)) for track in plan.tracks),
             skipped_packets=film.skipped,
             warnings=tuple(warnings),
             non_interference=self.settings.painting.non_interference,
+            verification=checked,
             motion=MOTION if self.settings.painting.follows else (),
             settings=self.settings.described(),
             versions=versions(),
@@ -195,6 +205,42 @@ class Anonymizer:
             raise SourceChanged(source, f"read differently the second time: {error}") from error
         return sink.warnings
 
+    def _verified(
+        self, source: Path, target: Path, plan: Plan, progress: Progress | None
+    ) -> Verification:
+        return verify.examine(
+            open_source(source), open_source(target), plan, self._second, progress=progress
+        )
+
+
+def verified(
+    settings: Settings,
+    original: Path,
+    output: Path,
+    *,
+    detector: Detector | None = None,
+    progress: Progress | None = None,
+) -> Verification:
+    """Look whether a film, made by any program, still shows faces of its original.
+
+    Args:
+        settings: Which detectors look for faces in the original.
+        original: The film with the faces.
+        output: The film without them.
+        detector: Used instead of the first one that the settings name.
+        progress: Told after every batch.
+
+    Raises:
+        JobError: if one of them cannot be read.
+    """
+    film = open_source(original)
+    gap = round(GAP_S * (film.info.average_rate or 30))
+    finder = detector or build.detector(settings)
+    plan = pipeline.analyse(film, finder, gap=gap, progress=progress)
+    second = build.second(settings)
+    written = open_source(output)
+    return verify.examine(film, written, plan, second, guessed=False, progress=progress)
+
 
 def _of_this(planned: PlanFile | None, source: Path, fingerprint: str) -> Plan | None:
     """The plan, if there is one and it was made of this very file."""
@@ -205,37 +251,10 @@ def _of_this(planned: PlanFile | None, source: Path, fingerprint: str) -> Plan |
     return planned.plan
 
 
-def identities(secret: bytes, fingerprint: str) -> Identity:
-    """Who appears on which track of a source: unlinkable without the secret (P6)."""
-
-    def seed(track: int) -> int:
-        text = f"{fingerprint}/{track}".encode()
-        return int.from_bytes(hmac.digest(secret, text, "sha256")[:8]) >> 1
-
-    return seed
-
-
 def versions() -> dict[str, str]:
     """Versions of this program and of what decides its results."""
     names = ("torch", "diffusers", "av", "opencv-python", "numpy", "onnxruntime")
     return {"veilframe": anonymizer.__version__} | {name: metadata.version(name) for name in names}
-
-
-def _secret(settings: Settings) -> bytes:
-    if settings.seed is not None:
-        return hashlib.sha256(f"veilframe seed {settings.seed}".encode()).digest()
-    if settings.secret_file is None:
-        return secrets.token_bytes(32)
-    try:
-        secret = settings.secret_file.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{settings.secret_file}: cannot be read ({error.strerror})") from error
-    if len(secret) < MIN_SECRET:
-        raise UsageError(
-            f"{settings.secret_file}: holds {len(secret)} bytes, a secret needs {MIN_SECRET}; "
-            f"make one with: head -c 32 /dev/urandom > {settings.secret_file}"
-        )
-    return secret
 
 
 def _sha256(path: Path) -> str:
@@ -246,20 +265,12 @@ def _sha256(path: Path) -> str:
         raise JobError(path, f"cannot be read ({os.strerror(error.errno or 0)})") from error
 
 
-def _insist_on_times(target: Path, destination: Path, info: StreamInfo, plan: Plan) -> None:
-    """Decode what was written and compare its times with the plan's."""
-    written = open_source(target)
-    tick = max(info.time_base, written.info.time_base)
-    count = 0
-    for frame in written:
-        wanted = int(plan.pts[min(count, len(plan.pts) - 1)]) * info.time_base
-        if abs(frame.time - wanted) > tick / 2:
-            raise JobError(
-                destination, f"frame {count} was written at {frame.time} s instead of {wanted} s"
-            )
-        count += 1
-    if count != len(plan.pts):
-        raise JobError(destination, f"{count} frames were written instead of {len(plan.pts)}")
+def _spans(track: Track) -> Iterator[Span]:
+    start = track.start
+    for origin, run in groupby(track.origins):
+        stop = start + sum(1 for _ in run)
+        yield Span(origin, start, stop)
+        start = stop
 
 
 def _outcome(track: Track, action: Action) -> TrackOutcome:
@@ -272,6 +283,8 @@ def _outcome(track: Track, action: Action) -> TrackOutcome:
         detected=count["detected"],
         interpolated=count["interpolated"],
         extended=count["extended"],
+        repaired=count["repaired"],
+        spans=tuple(_spans(track)),
         action=action,
     )
 

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from anonymizer import geometry, shots, tracking
 from anonymizer.data import Carry, Chunk, Face, Frame, Track
-from anonymizer.pipeline import Identity, Studio, paint
+from anonymizer.identities import Identity
+from anonymizer.pipeline import Studio, paint
 from anonymizer.protocols import Detector
 
 SAME_FACE = 0.5

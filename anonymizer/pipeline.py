@@ -17,15 +17,13 @@ from numpy.typing import NDArray
 
 from anonymizer import crops, shots, tracking
 from anonymizer.data import Action, Carry, Chunk, Face, Frame, Track
+from anonymizer.identities import Identity
 from anonymizer.plan import Plan, Zone
 from anonymizer.protocols import Detector, Mediator, Replacer
 
-Stage = Literal["find", "paint"]
+Stage = Literal["find", "paint", "check"]
 Progress = Callable[[Stage, int, int], None]
 """Called with the stage, the number of frames done in it and the number of faces in them."""
-
-Identity = Callable[[int], int]
-"""From the id of a track to the seed that decides who appears there."""
 
 BATCH = 8
 """Frames given to a detector at once."""

@@ -51,7 +51,7 @@ class Plan:
     starts: tuple[int, ...]
     """Index of the first frame of every shot; the first is 0."""
     tracks: tuple[Track, ...]
-    """Ordered by first frame."""
+    """Ordered by first frame; repairs come last, to be painted over the others."""
     zones: tuple[Zone, ...] = ()
 
     def during(self, start: int, stop: int) -> list[Track]:

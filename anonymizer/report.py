@@ -3,8 +3,106 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
-from anonymizer.data import Action
+from anonymizer.data import Action, Box, Origin
+
+Verdict = Literal["clean", "repaired", "doubt"]
+"""``clean``: nothing was found; ``repaired``: what was found was covered, and then nothing more was
+found; ``doubt``: something still is, or the film's times are not those of the original."""
+
+
+MANY = 12
+"""Frames that one line names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A face of the original that the output may still show."""
+
+    frame: int
+    """Index in the original."""
+    frame_written: int
+    """Index in the output."""
+    seconds: float
+    """When, in the original."""
+    box: Box
+    """Where, in pixels of the original."""
+    score: float
+    """The finder's confidence that there is a face."""
+    finder: str
+    """``plan``, or the name of the second detector."""
+    likeness: float
+    """Correlation of fine structure with the original, as ``anonymizer.likeness`` measures it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What a second look at a finished film, decoded afresh, has shown."""
+
+    frames: int
+    """Of the original."""
+    frames_written: int
+    latest_s: float
+    """Greatest difference in seconds between the times of the n-th frames."""
+    in_time: bool
+    """Whether both films have the same frames at the same times."""
+    second: str | None
+    """The detector that searched the original again, if one was at hand."""
+    faces: int
+    """Faces compared, each frame of each counted."""
+    doubts: tuple[Doubt, ...]
+    leak_bound: float
+    """Upper limit of the share of faces that are still to be seen."""
+    confidence: float
+    """Of that limit."""
+    repaired: tuple[Doubt, ...] = ()
+    """Found by an earlier look, and covered since."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """All of it in one word."""
+        if self.doubts or not self.in_time:
+            return "doubt"
+        return "repaired" if self.repaired else "clean"
+
+    @property
+    def reason(self) -> str:
+        """What is doubtful, in one line; empty if nothing is."""
+        said = []
+        if self.frames != self.frames_written:
+            said.append(f"{self.frames_written} frames instead of {self.frames}")
+        elif not self.in_time:
+            said.append(f"frames are up to {self.latest_s:g} s off")
+        if self.doubts:
+            frames = sorted({doubt.frame for doubt in self.doubts})
+            named = ", ".join(map(str, frames[:MANY])) + (", ..." if len(frames) > MANY else "")
+            said.append(
+                f"{len(self.doubts)} of {self.faces} faces look as in the original, "
+                f"in {len(frames)} frame{'s' * (len(frames) > 1)}: {named}"
+            )
+        return "; ".join(said)
+
+    @property
+    def summary(self) -> str:
+        """What was looked at and how sure that is, in one line."""
+        by = f"a second detector ({self.second})" if self.second else "no second detector"
+        repairs = f"{len(self.repaired)} repaired, " if self.repaired else ""
+        return (
+            f"{self.frames} frames, {self.faces} faces compared, {repairs}{len(self.doubts)} still "
+            f"look as before (at most {100 * self.leak_bound:.2g} % at {self.confidence:.0%} "
+            f"confidence), {by}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Consecutive frames in which a face was placed in one way."""
+
+    origin: Origin
+    start: int
+    stop: int
+    """One past its last frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +118,10 @@ class TrackOutcome:
     detected: int
     interpolated: int
     extended: int
+    repaired: int
     """Number of frames by origin; their sum is ``stop - start``."""
+    spans: tuple[Span, ...]
+    """Runs of frames of one origin, in order, from ``start`` to ``stop``."""
     action: Action
     """``keep`` only where a person said so in a plan."""
 
@@ -36,6 +137,8 @@ class Report:
     source_sha256: str
     output_sha256: str
     frames: int
+    duration_s: float
+    """From the first frame to the last."""
     shots: int
     tracks: tuple[TrackOutcome, ...]
     skipped_packets: int
@@ -47,6 +150,7 @@ class Report:
     motion: tuple[str, ...]
     """Names of the numbers read off every original face so that the new one speaks, blinks and
     looks as it did; none with ``--expression off``. Not their values."""
+    verification: Verification
     settings: dict[str, object]
     """The resolved settings without secrets: enough to repeat the run."""
     versions: dict[str, str]
@@ -59,9 +163,11 @@ class Report:
         hidden = [track for track in self.tracks if track.action != "keep"]
         faces = sum(track.stop - track.start for track in hidden)
         kept = len(self.tracks) - len(hidden)
+        repaired = len(self.verification.repaired)
         took = sum(self.seconds.values())
         return (
             f"{self.destination}  {self.frames} frames, {len(self.tracks)} tracks, "
             f"{faces} faces replaced, {f'{kept} tracks kept, ' if kept else ''}"
+            f"{f'{repaired} repaired, ' if repaired else ''}{self.verification.verdict}, "
             f"{took:.1f} s ({self.frames / max(took, 1e-9):.1f} frames/s)"
         )

@@ -20,6 +20,7 @@ Recall = Literal["normal", "high"]
 Audio = Literal["keep", "drop"]
 Init = Literal["guide", "noise", "source"]
 Expression = Literal["on", "off"]
+OnDoubt = Literal["cover", "stop"]
 
 
 def _choose(name: str, value: object, legal: object) -> None:
@@ -125,12 +126,27 @@ class Media:
 
 
 @dataclass(frozen=True, slots=True)
+class Checking:
+    """How a finished film is looked at again before it is published."""
+
+    second_detector: str = "auto"
+    """Searches the original once more: a name, ``none``, or ``auto`` for the first one whose
+    weights are at hand and that was not used for finding."""
+    on_doubt: OnDoubt = "cover"
+    """``cover`` hides what is found and looks once more; ``stop`` publishes nothing."""
+
+    def __post_init__(self) -> None:
+        _choose("on-doubt", self.on_doubt, OnDoubt)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that decides what a run does."""
 
     detection: Detection = field(default_factory=Detection)
     painting: Painting = field(default_factory=Painting)
     media: Media = field(default_factory=Media)
+    checking: Checking = field(default_factory=Checking)
     chunk: int = 16
     """New frames painted together."""
     overlap: int = 4
@@ -174,8 +190,8 @@ class Settings:
         return plain
 
 
-_SECTIONS = ("detection", "painting", "media")
-_Section = TypeVar("_Section", Settings, Detection, Painting, Media)
+_SECTIONS = ("detection", "painting", "media", "checking")
+_Section = TypeVar("_Section", Settings, Detection, Painting, Media, Checking)
 
 
 def load(path: Path) -> Settings:

@@ -13,6 +13,7 @@ import typer
 from anonymizer import inputs as media
 from anonymizer.commands.console import (
     DONE,
+    DOUBT,
     FAILED,
     AsJson,
     Output,
@@ -26,7 +27,7 @@ from anonymizer.commands.console import (
 )
 from anonymizer.commands.options import with_settings
 from anonymizer.commands.progress import watching
-from anonymizer.errors import VeilframeError
+from anonymizer.errors import Doubtful, VeilframeError
 from anonymizer.settings import Settings
 
 if TYPE_CHECKING:
@@ -124,11 +125,38 @@ def render(
     _finish([result], as_json=as_json)
 
 
+@with_settings
+def verify(
+    *,
+    original: Annotated[Path, typer.Argument(help="The film with the faces.")],
+    anonymized: Annotated[Path, typer.Argument(metavar="OUTPUT", help="The film without them.")],
+    settings: Settings,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Look whether a film, made by any program, still shows faces of its original."""
+    log(verbose)
+    from anonymizer.jobs import verified
+
+    with watching(err, original, quiet=quiet or as_json) as progress:
+        seen = verified(settings, original, anonymized, progress=progress)
+    if as_json:
+        print(json.dumps(asdict(seen) | {"verdict": seen.verdict}, indent=2))
+    elif seen.verdict == "doubt":
+        err.print(f"doubt: {anonymized}: {seen.reason}")
+    if not quiet and not as_json:
+        out.print(f"{anonymized}  {seen.summary}")
+    raise typer.Exit(DOUBT if seen.verdict == "doubt" else DONE)
+
+
 def _finish(results: list[dict[str, Any]], *, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"results": results}, indent=2))
-    failed = any("error" in result for result in results)
-    raise typer.Exit(FAILED if failed else DONE)
+    failures = [result for result in results if "error" in result]
+    if any("verification" in result for result in failures):
+        raise typer.Exit(DOUBT)
+    raise typer.Exit(FAILED if failures else DONE)
 
 
 def _one(
@@ -146,6 +174,8 @@ def _one(
             report = veil.file(
                 source, destination, planned=planned, overwrite=overwrite, progress=progress
             )
+    except Doubtful as error:
+        return failed(source, str(error)) | {"verification": asdict(error.verification)}
     except VeilframeError as error:
         return failed(source, str(error))
     except Exception as error:

@@ -14,7 +14,16 @@ import detectors
 import mediators
 from anonymizer import settings as configuration
 from anonymizer.commands.console import exits
-from anonymizer.settings import Audio, Expression, Init, Recall, Replace, Settings, SmallFaces
+from anonymizer.settings import (
+    Audio,
+    Expression,
+    Init,
+    OnDoubt,
+    Recall,
+    Replace,
+    Settings,
+    SmallFaces,
+)
 
 _DETECTORS, _MEDIATORS = (", ".join(room.available()) for room in (detectors, mediators))
 
@@ -39,6 +48,11 @@ OPTIONS: Final[dict[str, tuple[Any, str]]] = {
     "media.crf": (int, "Quality of the video, 0 (best) to 51. Default: 18."),
     "media.lossless": (bool, "Lose nothing."),
     "media.audio": (Audio, "Default: keep."),
+    "checking.second_detector": (
+        str,
+        "Looks for what was missed: a detector, none, or auto: the first whose weights are there.",
+    ),
+    "checking.on_doubt": (OnDoubt, "If the result may still show a face. Default: cover."),
     "device": (str, "auto, cpu, cuda, cuda:N or mps. Default: auto."),
     "seed": (int, "Makes a run repeatable."),
     "secret_file": (Path, "File whose bytes decide the identities."),

@@ -29,15 +29,20 @@ def watching(console: Console, source: Path, *, quiet: bool) -> Iterator[Progres
         TimeRemainingColumn(),
     )
     with Bars(*columns, console=console, transient=True) as bars:
-        find = bars.add_task(f"find   {source.name}", total=None, faces=0, fps="")
-        paint = bars.add_task(f"paint  {source.name}", total=None, faces=0, fps="", visible=False)
-        faces = {"find": 0, "paint": 0}
+        stages: list[Stage] = ["find", "paint", "check"]
+        tasks = {
+            stage: bars.add_task(
+                f"{stage:6} {source.name}", total=None, faces=0, fps="", visible=stage == "find"
+            )
+            for stage in stages
+        }
+        faces = dict.fromkeys(stages, 0)
 
         def show(stage: Stage, done: int, more: int) -> None:
             faces[stage] += more
-            task = find if stage == "find" else paint
-            if stage == "paint" and not bars.tasks[paint].visible:
-                bars.reset(paint, visible=True, total=int(bars.tasks[find].completed))
+            task = tasks[stage]
+            if not bars.tasks[task].visible:
+                bars.reset(task, visible=True, total=int(bars.tasks[tasks["find"]].completed))
             speed = bars.tasks[task].finished_speed or bars.tasks[task].speed or 0
             bars.update(task, completed=done, faces=faces[stage], fps=f"{speed:.1f}")
 

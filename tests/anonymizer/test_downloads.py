@@ -52,6 +52,26 @@ def test_a_file_is_fetched_once(shelf, tmp_path):
     assert len(shelf.asked) == 1
 
 
+def test_where_the_file_lies_already_nothing_is_written(shelf, tmp_path):
+    (tmp_path / "eyes.onnx").write_bytes(BODY)
+    assert fetched(shelf, tmp_path) == "there already"
+    assert [path.name for path in tmp_path.iterdir()] == ["eyes.onnx"]
+
+
+def test_bytes_are_on_the_disk_before_the_name_and_the_name_after(shelf, tmp_path, monkeypatch):
+    synced: list[tuple[bool, bool]] = []
+    sync = os.fsync
+
+    def noted(descriptor: int) -> None:
+        sync(descriptor)
+        folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        synced.append((folder, (tmp_path / "eyes.onnx").exists()))
+
+    monkeypatch.setattr(os, "fsync", noted)
+    assert fetched(shelf, tmp_path) == "fetched"
+    assert synced == [(False, False), (True, True)]
+
+
 def test_only_the_finished_file_is_for_others(shelf, tmp_path):
     before = os.umask(0o022)
     modes: set[int] = set()
@@ -242,7 +262,9 @@ def test_a_server_that_falls_silent(shelf, tmp_path, monkeypatch):
 
 
 def test_a_certificate_that_cannot_be_had_is_not_asked_for_twice(shelf, tmp_path):
-    refused(shelf, tmp_path, "certificate", url=shelf.address.replace("http:", "https:"))
+    refused(
+        shelf, tmp_path, "is not trusted here; or", url=shelf.address.replace("http:", "https:")
+    )
     refused(shelf, tmp_path, "cannot be asked for .InvalidURL.", url="https:///eyes.onnx")
 
 

@@ -22,7 +22,8 @@ from anonymizer.errors import (
     UsageError,
 )
 from anonymizer.head.expression import MOTION
-from anonymizer.jobs import Anonymizer, identities
+from anonymizer.identities import identities
+from anonymizer.jobs import Anonymizer
 from anonymizer.pipeline import Brush, Studio
 from anonymizer.settings import Media, Painting, Settings
 from anonymizer.video.media import open_sink, open_source

@@ -1,0 +1,217 @@
+"""Look again at what was written: is it the same film, and does it show a face that it should not?
+
+Nothing here knows how the film was made, so it judges files of other programs too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import islice
+from typing import Final, Literal
+
+from scipy.special import betaincinv
+
+from anonymizer import geometry
+from anonymizer.data import Face, Frame
+from anonymizer.likeness import ALIKE, likeness
+from anonymizer.plan import Plan
+from anonymizer.protocols import Detector, Source
+from anonymizer.report import Doubt, Verification
+
+SAME_FACE: Final = 0.4
+"""IoU from which two boxes in one frame are of one face."""
+CONFIDENCE: Final = 0.95
+"""Of the upper bound of the leak rate."""
+BATCH: Final = 8
+"""Pairs of frames held at once."""
+
+Told = Callable[[Literal["check"], int, int], None]
+"""Called with the stage, the number of frames done in it and the number of faces in them."""
+Pair = tuple[Frame, Frame]
+"""A frame of the original, and what the output shows at that time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Second:
+    """A detector that searches the original once more; best one that did not make the plan."""
+
+    name: str
+    detector: Detector
+
+
+@dataclass(slots=True)
+class _Tally:
+    faces: int = 0
+    doubts: list[Doubt] = field(default_factory=list)
+    times: tuple[list[Fraction], list[Fraction]] = field(default_factory=lambda: ([], []))
+    """Seconds of every frame read, of the original and of the output."""
+
+
+def examine(
+    original: Source,
+    output: Source,
+    plan: Plan,
+    second: Second | None = None,
+    *,
+    guessed: bool = True,
+    progress: Told | None = None,
+) -> Verification:
+    """Compare a film with its original, frame by frame.
+
+    Every face of the plan that is to be hidden, and every face that a second detector finds in the
+    original, must look different in the output. Faces that a person wants kept are left out.
+
+    Args:
+        original: The film with the faces.
+        output: What is to be published; of any size.
+        plan: Where faces are.
+        second: Looks for what the plan does not hold.
+        guessed: Whether places between and beyond sightings count: only who made the output can
+            insist that it changed there too.
+        progress: Told after every batch.
+    """
+    tally = _Tally()
+    tick = max(original.info.time_base, output.info.time_base)
+    pairs = paired(_noted(original, tally.times[0]), _noted(output, tally.times[1]), tick)
+    while batch := list(islice(pairs, BATCH)):
+        counted = tally.faces
+        found = second.detector.detect([one for one, _ in batch]) if second else [[]] * len(batch)
+        for pair, seen in zip(batch, found, strict=True):
+            _compare(pair, plan, seen, second.name if second else "", tally, guessed=guessed)
+        if progress:
+            progress("check", batch[-1][0].index + 1, tally.faces - counted)
+    return _verification(tally, tick, second)
+
+
+def paired(original: Iterable[Frame], output: Iterable[Frame], tick: Fraction) -> Iterator[Pair]:
+    """What both films show, from change to change; every frame of both is in some pair.
+
+    Times count from the first frame of each film; those within half a ``tick`` are equal, so films
+    of equal times are paired frame by frame.
+    """
+    left, right = _Ahead(original), _Ahead(output)
+    while left.now is not None and right.now is not None:
+        yield left.now, right.now
+        if left.last and right.last:
+            return
+        gap = left.wait - right.wait
+        step_left = not left.last and (right.last or gap <= tick / 2)
+        step_right = not right.last and (left.last or gap >= -tick / 2)
+        if step_left:
+            left.step()
+        if step_right:
+            right.step()
+
+
+class _Ahead:
+    """A film read one frame ahead."""
+
+    def __init__(self, frames: Iterable[Frame]) -> None:
+        self._frames = iter(frames)
+        self.now = next(self._frames, None)
+        self._next = next(self._frames, None)
+        self._zero = self.now.time if self.now else Fraction(0)
+
+    @property
+    def last(self) -> bool:
+        """Whether no frame follows."""
+        return self._next is None
+
+    @property
+    def wait(self) -> Fraction:
+        """When the next frame is shown, from the film's first."""
+        return self._next.time - self._zero if self._next else Fraction(0)
+
+    def step(self) -> None:
+        """Go to the next frame."""
+        self.now, self._next = self._next, next(self._frames, None)
+
+
+def leak_bound(failures: int, trials: int) -> float:
+    """Upper limit of a rate, from ``failures`` seen in ``trials``, at `CONFIDENCE`.
+
+    One-sided interval of Clopper and Pearson (Biometrika 26, 1934). It takes the trials to be
+    independent, which frames of one face are not: it says how much was looked at, not more.
+    """
+    if failures >= trials:
+        return 1.0
+    return float(betaincinv(failures + 1, trials - failures, CONFIDENCE))
+
+
+def _noted(frames: Iterable[Frame], times: list[Fraction]) -> Iterator[Frame]:
+    for frame in frames:
+        times.append(frame.time)
+        yield frame
+
+
+def _compare(
+    pair: Pair, plan: Plan, seen: Sequence[Face], finder: str, tally: _Tally, *, guessed: bool
+) -> None:
+    """Add to the tally what one pair of frames shows."""
+    index = pair[0].index
+    hidden, kept = _planned(plan, index, guessed=guessed)
+    more = [face for face in seen if not _among(face, kept)]
+    wanted = [(face, "plan") for face in hidden] + [(face, finder) for face in more]
+    tally.faces += len(hidden) + sum(not _among(face, hidden) for face in more)
+    doubtful: list[Face] = []
+    for face, name in wanted:
+        alike = _likeness(pair, face)
+        if alike >= ALIKE and not _among(face, doubtful):
+            doubtful.append(face)
+            tally.doubts.append(_doubt(pair, face, name, alike))
+
+
+def _likeness(pair: Pair, face: Face) -> float:
+    """Likeness of a face; -1 where it lies outside of the picture."""
+    alike = likeness(pair[0].image, pair[1].image, face.box)
+    return -1.0 if alike is None else alike
+
+
+def _planned(plan: Plan, index: int, *, guessed: bool) -> tuple[list[Face], list[Face]]:
+    """Faces of a frame that are to be hidden, and those that are to be kept."""
+    hidden: list[Face] = []
+    kept: list[Face] = []
+    for track in plan.during(index, index + 1):
+        if plan.action(track) == "keep":
+            kept.append(track.faces[index - track.start])
+        elif guessed or track.origins[index - track.start] == "detected":
+            hidden.append(track.faces[index - track.start])
+    return hidden, kept
+
+
+def _among(face: Face, others: Sequence[Face]) -> bool:
+    if not others:
+        return False
+    return bool(geometry.iou([face.box], [other.box for other in others]).max() >= SAME_FACE)
+
+
+def _doubt(pair: Pair, face: Face, finder: str, alike: float) -> Doubt:
+    one, other = pair
+    box = tuple(round(edge, 1) for edge in face.box)
+    return Doubt(
+        frame=one.index,
+        frame_written=other.index,
+        seconds=round(float(one.time), 3),
+        box=box,  # type: ignore[arg-type]  # four edges
+        score=round(face.score, 3),
+        finder=finder,
+        likeness=round(alike, 3),
+    )
+
+
+def _verification(tally: _Tally, tick: Fraction, second: Second | None) -> Verification:
+    ones, others = tally.times
+    latest = max((abs(a - b) for a, b in zip(ones, others, strict=False)), default=Fraction(0))
+    return Verification(
+        frames=len(ones),
+        frames_written=len(others),
+        latest_s=float(latest),
+        in_time=len(ones) == len(others) and latest <= tick / 2,
+        second=second.name if second else None,
+        faces=tally.faces,
+        doubts=tuple(tally.doubts),
+        leak_bound=leak_bound(len(tally.doubts), tally.faces),
+        confidence=CONFIDENCE,
+    )
