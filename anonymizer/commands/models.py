@@ -46,7 +46,7 @@ def show(as_json: AsJson = False) -> None:
 
 @app.command()
 def pull(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help=f"Of: {_KNOWN}.")],
+    names: Annotated[list[str], typer.Argument(metavar="NAME", help=f"Of: {_KNOWN}.")],
     accept_licence: Annotated[
         bool,
         typer.Option("--accept-licence", help="Accept licences that forbid commercial use."),
@@ -71,7 +71,7 @@ def pull(
 def check(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME...]", help=f"Of: {_KNOWN}. Default: all that are there."),
+        typer.Argument(metavar="NAME", help=f"Of: {_KNOWN}. Default: all that are there."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
