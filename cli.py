@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import anonymizer
-from anonymizer.commands import doctor, film
+from anonymizer.commands import doctor, film, models
 
 app = typer.Typer(
     name="anonymize",
@@ -39,6 +39,7 @@ def _main(
 
 for _command in (film.run, film.plan, film.render, film.verify, doctor.doctor):
     app.command()(_command)
+app.add_typer(models.app, name="models")
 
 
 def main() -> None:
