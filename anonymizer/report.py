@@ -126,6 +126,28 @@ class TrackOutcome:
     """``keep`` only where a person said so in a plan."""
 
 
+Fate = Literal["anonymized", "copied", "converted", "dropped"]
+"""What became of a stream: painted and encoded anew, taken over bit for bit, encoded anew as it
+was, or left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOutcome:
+    """What became of one stream of the input."""
+
+    index: int
+    """Its number in the input."""
+    kind: str
+    """``video``, ``audio``, ``subtitle``, ``data``, ``attachment`` or ``picture``."""
+    codec: str
+    """As FFmpeg calls it; empty where it has no name for it."""
+    language: str | None
+    """As the input says."""
+    fate: Fate
+    reason: str
+    """Why it was dropped; empty for others."""
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """What one finished job did. Holds nothing that shows a face."""

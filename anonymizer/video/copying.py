@@ -9,8 +9,9 @@ from typing import Literal
 
 import av
 from av.container import OutputContainer
-from av.stream import Stream
+from av.stream import Disposition, Stream
 
+from anonymizer.report import Fate, StreamOutcome
 from anonymizer.video.failures import reading
 from anonymizer.video.packets import Damage, open_input, packets_of, picture_stream
 
@@ -32,6 +33,7 @@ class CopiedStreams:
         self._path = path
         self._kinds = ("audio", "subtitle") if audio == "keep" else ("subtitle",)
         self._targets: dict[int, Stream] = {}
+        self._reasons: dict[int, str] = {}
         with reading(path):
             self._source = open_input(path)
         self.picture = picture_stream(self._source, path)
@@ -57,6 +59,24 @@ class CopiedStreams:
         return [_named(stream) for stream in self._source.streams if stream.index in self._targets]
 
     @property
+    def outcomes(self) -> tuple[StreamOutcome, ...]:
+        """What becomes of every stream; after the last ``add_to``."""
+        return tuple(self._outcome(stream) for stream in self._source.streams)
+
+    def _outcome(self, stream: Stream) -> StreamOutcome:
+        fate: Fate = "copied" if stream.index in self._targets else "dropped"
+        if stream.index == self.picture.index:
+            fate = "anonymized"
+        return StreamOutcome(
+            index=stream.index,
+            kind=stream.type,
+            codec=getattr(stream.codec_context, "name", ""),
+            language=stream.language,
+            fate=fate,
+            reason=self._reasons.get(stream.index, ""),
+        )
+
+    @property
     def time_bases(self) -> list[Fraction]:
         """Of all streams that might be copied."""
         kept = [stream for stream in self._source.streams if stream.type in self._kinds]
@@ -66,11 +86,13 @@ class CopiedStreams:
         """Give the output a stream like this one, if it is to be copied and can be held."""
         if stream.type not in self._kinds:
             self.dropped.append(_named(stream))
+            self._reasons[stream.index] = _reason(stream)
             return
         try:
             target = output.add_stream_from_template(stream, opaque=True)
         except (ValueError, AttributeError, av.error.FFmpegError):  # not for this container
             self.warnings.append(f"{_named(stream)} does not fit {output.format.name}; left out")
+            self._reasons[stream.index] = f"does not fit {output.format.name}"
             return
         copy_labels(stream, target)
         self._targets[stream.index] = target
@@ -118,6 +140,15 @@ def _named(stream: Stream) -> str:
     codec = _codec(stream)
     language = f", {stream.language}" if stream.language else ""
     return f"{stream.type} stream {stream.index} ({codec}{language})"
+
+
+def _reason(stream: Stream) -> str:
+    """Why a stream of this kind is left out on purpose."""
+    if stream.type == "audio":
+        return "sound was not wanted"
+    if stream.type == "video" and not stream.disposition & Disposition.attached_pic:
+        return "only one film is anonymized"
+    return "may show or tell who was filmed"
 
 
 def _codec(stream: Stream) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from anonymizer.data import Frame, StreamInfo
 from anonymizer.errors import UnreadableVideo, UnwritableOutput, UsageError
+from anonymizer.report import StreamOutcome
 from anonymizer.video.failures import check_readable, reading, writing
 
 IMAGE_SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".webp")
@@ -83,6 +84,8 @@ class ImageSink:
         """Always empty, as ``kept`` and ``dropped``: a picture has no other streams."""
         self.kept: list[str] = []
         self.dropped: list[str] = []
+        self.streams = (StreamOutcome(0, "picture", info.codec, None, "anonymized", ""),)
+        """The one picture."""
 
     def __enter__(self) -> Self:
         return self

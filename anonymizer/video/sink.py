@@ -11,6 +11,7 @@ from typing import Final, Self
 
 from anonymizer.data import Frame, StreamInfo
 from anonymizer.errors import UnwritableOutput
+from anonymizer.report import StreamOutcome
 from anonymizer.video.copying import Audio, CopiedStreams
 from anonymizer.video.encoding import Codec, encoding_for, rounds_time
 from anonymizer.video.failures import writing
@@ -65,6 +66,8 @@ class VideoSink:
         """Streams that are copied."""
         self.dropped: list[str] = []
         """Streams left out on purpose."""
+        self.streams: tuple[StreamOutcome, ...] = ()
+        """What became of every stream of the source."""
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -76,6 +79,7 @@ class VideoSink:
             self._worker = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="encode"))
             self._exit = stack.pop_all()
         self.kept, self.dropped = copied.kept, copied.dropped
+        self.streams = copied.outcomes
         self.warnings = list(copied.warnings)
         if rounds_time(self._path, self._info.time_base):
             self.warnings.append(f"{self._path.suffix} holds times in milliseconds only; rounded")

@@ -130,6 +130,7 @@ def write(path: Path, image: np.ndarray, **options: bool) -> Path:
     with ImageSink(path, stream_info(image.shape[:2]), **options) as sink:
         sink.write(frame(image=image))
     assert sink.warnings == sink.kept == sink.dropped == []
+    assert [(stream.kind, stream.fate) for stream in sink.streams] == [("picture", "anonymized")]
     return path
 
 

@@ -439,3 +439,30 @@ def test_names_of_results_are_never_addresses(tmp_path, monkeypatch):
 def test_vp9_can_be_asked_for(tmp_path):
     copy(make_video(tmp_path / "a.mp4"), tmp_path / "b.mkv", codec="libvpx-vp9")
     assert VideoSource(tmp_path / "b.mkv").info.codec == "vp9"
+
+
+def test_every_stream_of_the_source_has_an_outcome(tmp_path):
+    source = make_video(
+        tmp_path / "a.mp4", audio="aac", second_film=True, cover=True, subtitles=[(0, 99, "eins")]
+    )
+    fates = {
+        (stream.kind, stream.fate, stream.language, stream.reason)
+        for stream in copy(source, tmp_path / "b.webm", audio="drop").streams
+    }
+    assert fates == {
+        ("video", "anonymized", "ita", ""),
+        ("audio", "dropped", "deu", "sound was not wanted"),
+        ("video", "dropped", "ita", "only one film is anonymized"),
+        ("video", "dropped", None, "may show or tell who was filmed"),
+        ("subtitle", "dropped", "fra", "does not fit webm"),
+    }
+    kept = copy(source, tmp_path / "b.mp4").streams
+    assert [stream.index for stream in kept] == list(range(len(kept)))
+    assert [stream.codec for stream in kept if stream.fate == "copied"] == ["aac", "mov_text"]
+
+
+def test_a_stream_without_a_codec_has_an_outcome_too(tmp_path):
+    source = make_video(tmp_path / "a.mp4", data=True)
+    (told,) = [s for s in copy(source, tmp_path / "b.mp4").streams if s.kind == "data"]
+    assert (told.fate, told.codec) == ("dropped", "")
+    assert told.reason == "may show or tell who was filmed"
