@@ -74,7 +74,7 @@ def pieces(observations: Sequence[Sequence[Face]], gap: int) -> list[Piece]:
         gap: Longest run of frames without a sighting that is bridged.
 
     Returns:
-        Pieces in no particular order. Doubtful sightings that nothing confirms are left out.
+        Pieces in no particular order, those that nothing confirms among them: ``confirmed`` tells.
     """
     seen = [
         Piece((index,), (face,))
@@ -86,7 +86,7 @@ def pieces(observations: Sequence[Sequence[Face]], gap: int) -> list[Piece]:
     if not doubts:
         return made
     near = min(gap, HESITATION)
-    return [p for p in _connected(made + doubts, near) if p.confirmed]
+    return _connected(made + doubts, near)
 
 
 def _connected(parts: list[Piece], gap: int) -> list[Piece]:

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer import crops, shots, tracking
+from anonymizer import crops, linking, shots, tracking
 from anonymizer.data import Action, Carry, Chunk, Face, Frame, Track
 from anonymizer.identities import Identity
 from anonymizer.plan import Plan, Zone
@@ -97,11 +97,8 @@ def analyse(
         if progress:
             progress("find", len(pts), sum(map(len, found[-len(batch) :])))
     starts = (0, *shots.find_cuts(signatures)) if pts else ()
-    return Plan(
-        pts=np.array(pts, np.int64),
-        starts=starts,
-        tracks=tuple(_linked(found, starts, size, gap)),
-    )
+    tracks, unconfirmed = _linked(found, starts, size, gap)
+    return Plan(np.array(pts, np.int64), starts, tracks, unconfirmed=unconfirmed)
 
 
 def render(
@@ -184,14 +181,23 @@ def covered(frame: Frame, zones: Sequence[Zone]) -> Frame:
 
 def _linked(
     found: Sequence[Sequence[Face]], starts: Sequence[int], size: tuple[int, int], gap: int
-) -> Iterator[Track]:
-    first_id = 0
+) -> tuple[tuple[Track, ...], int]:
+    """The tracks of all shots, and the number of sightings that are in none."""
+    tracks: list[Track] = []
+    unconfirmed = 0
     for shot, (start, stop) in enumerate(pairwise((*starts, len(found)))):
-        tracks = tracking.link(
-            found[start:stop], shot=shot, start=start, first_id=first_id, frame_size=size, gap=gap
+        pieces = linking.pieces(found[start:stop], gap)
+        sure = [piece for piece in pieces if piece.confirmed]
+        unconfirmed += sum(len(piece.frames) for piece in pieces if not piece.confirmed)
+        tracks += tracking.completed(
+            sure,
+            frames=stop - start,
+            shot=shot,
+            start=start,
+            first_id=len(tracks),
+            frame_size=size,
         )
-        first_id += len(tracks)
-        yield from sorted(tracks, key=lambda track: track.start)
+    return tuple(tracks), unconfirmed
 
 
 def _checked(frames: Iterable[Frame], plan: Plan) -> Iterator[Frame]:

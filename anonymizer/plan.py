@@ -53,6 +53,8 @@ class Plan:
     tracks: tuple[Track, ...]
     """Ordered by first frame; repairs come last, to be painted over the others."""
     zones: tuple[Zone, ...] = ()
+    unconfirmed: int = 0
+    """Sightings at low scores that no track confirms; they are in none, and nothing hides them."""
 
     def during(self, start: int, stop: int) -> list[Track]:
         """Tracks with a face in some frame of ``[start, stop)``."""

@@ -45,6 +45,7 @@ def text_of(file: PlanFile) -> str:
         "settings": file.settings,
         "pts": plan.pts.tolist(),
         "shots": list(plan.starts),
+        "unconfirmed": plan.unconfirmed,
         "zones": [_zone_table(zone) for zone in plan.zones],
     }
     lines = [f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in head.items()]
@@ -99,6 +100,7 @@ def read(path: Path) -> PlanFile:
             starts=tuple(int(start) for start in table["shots"]),
             tracks=tuple(_tracks(path, table["tracks"], len(pts))),
             zones=tuple(_zone(zone) for zone in table["zones"]),
+            unconfirmed=int(table.get("unconfirmed", 0)),
         )
         return PlanFile(plan, str(table["source_sha256"]), dict(table["settings"]))
 

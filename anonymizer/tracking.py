@@ -48,11 +48,43 @@ def link(
         gap: Longest run of frames without a sighting that is filled.
 
     Returns:
+        What `completed` makes of the pieces that something confirms.
+    """
+    found = linking.pieces(observations, gap)
+    return completed(
+        [piece for piece in found if piece.confirmed],
+        frames=len(observations),
+        shot=shot,
+        start=start,
+        first_id=first_id,
+        frame_size=frame_size,
+    )
+
+
+def completed(
+    pieces: Sequence[Piece],
+    *,
+    frames: int,
+    shot: int,
+    start: int,
+    first_id: int,
+    frame_size: tuple[int, int],
+) -> list[Track]:
+    """Turn pieces of one shot into tracks without holes.
+
+    Args:
+        pieces: Sightings of one face each.
+        frames: Length of the shot.
+        shot: Number of the shot.
+        start: Index in the film of the shot's first frame.
+        first_id: Identity of the first track; the others count on.
+        frame_size: (width, height) in pixels.
+
+    Returns:
         Tracks by first frame. Every face has landmarks. Boxes hold what was detected. Motion is
         filled and steadied where it was read in some frame of the track.
     """
-    found = linking.pieces(observations, gap)
-    made = [_track(piece, len(observations), frame_size) for piece in found]
+    made = [_track(piece, frames, frame_size) for piece in pieces]
     made.sort(key=lambda item: (item[0], item[1][0].box))
     return [
         Track(id=first_id + number, shot=shot, start=start + first, faces=faces, origins=origins)

@@ -32,6 +32,11 @@ def test_a_doubt_seen_once_is_no_face():
     assert spans([], [], [at(50, doubtful=True)], [], []) == []
 
 
+def test_what_nothing_confirms_is_told_of():
+    lost = linking.pieces([[at(50, doubtful=True)], []], 9)
+    assert [piece.confirmed for piece in lost] == [False]
+
+
 def test_doubts_in_enough_frames_make_a_face():
     doubts = [[at(50 + t, doubtful=True)] for t in range(linking.CONFIRMING)]
     assert spans(*doubts) == [(0, linking.CONFIRMING)]

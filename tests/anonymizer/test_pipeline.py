@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -224,3 +226,15 @@ class TestLive:
 
     def test_an_empty_film_gives_nothing(self):
         assert self.stream([], MarkerDetector()) == []
+
+
+def test_doubts_that_no_track_confirms_are_counted_and_not_hidden():
+    class Doubting(MarkerDetector):
+        def detect(self, frames):
+            found = super().detect(frames)
+            return [[replace(face, doubtful=True) for face in faces] for faces in found]
+
+    seen = film(16, lambda index: moving(index) if index in (2, 3, 10) else None, cuts=(8,))
+    plan = pipeline.analyse(seen, Doubting())
+    assert (plan.tracks, plan.unconfirmed) == ((), 3)
+    assert pipeline.analyse(seen, MarkerDetector()).unconfirmed == 0

@@ -33,7 +33,7 @@ def made(count: int = 6) -> PlanFile:
     )
     zone = Zone("always", (1.0, 2.0, 3.5, 4.0), 0, 3)
     pts = np.arange(count) * 512
-    return PlanFile(Plan(pts, (0, 4), tracks, (zone,)), SHA, {"detector": "centerface"})
+    return PlanFile(Plan(pts, (0, 4), tracks, (zone,), 7), SHA, {"detector": "centerface"})
 
 
 def written(file: PlanFile, folder: Path, **changes: object) -> Path:
@@ -51,6 +51,7 @@ def test_a_plan_comes_back_bit_for_bit(tmp_path):
     assert planfile.text_of(back) == planfile.text_of(file)
     assert back.source_sha256 == SHA
     assert back.plan.zones == file.plan.zones
+    assert back.plan.unconfirmed == 7
     for ours, theirs in zip(back.plan.tracks, file.plan.tracks, strict=True):
         assert (ours.id, ours.start, ours.origins) == (theirs.id, theirs.start, theirs.origins)
         for a, b in zip(ours.faces, theirs.faces, strict=True):
