@@ -106,13 +106,17 @@ def studio(settings: Settings) -> Studio:
     painting = settings.painting
     plainly = mediators.load("none", {})
     small = Brush(plain.build(painting.small_faces), plainly)
-    cover = Brush(plain.build("cover"), plainly)
     if painting.replace != "face":
-        return Studio(Brush(plain.build(painting.replace), plainly), small, 0, cover=cover)
+        return Studio(Brush(plain.build(painting.replace), plainly), small, 0, cover=cover())
     mediator = _mediator(settings)  # first: a wrong name is said before weights are read
     replacer, larger = _face(painting, settings.device)
     large = Brush(larger, mediator) if larger else None
-    return Studio(Brush(replacer, mediator), small, painting.min_face, large, cover=cover)
+    return Studio(Brush(replacer, mediator), small, painting.min_face, large, cover=cover())
+
+
+def cover() -> Brush:
+    """Paints solid covers."""
+    return Brush(plain.build("cover"), mediators.load("none", {}))
 
 
 def _mediator(settings: Settings) -> Mediator:

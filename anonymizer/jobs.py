@@ -70,7 +70,8 @@ class Anonymizer:
         self._secret = run_secret(settings)
         self._streams = 0
         self._detector = build.attentive(settings, detector or build.detector(settings))
-        self._studio = studio or build.studio(settings)
+        chosen = studio or build.studio(settings)
+        self._studio = replace(chosen, cover=chosen.cover or build.cover())
         self._second = build.second(settings)
 
     def file(

@@ -1,5 +1,6 @@
 import json
 import os
+import pickle
 import stat
 from dataclasses import asdict
 from fractions import Fraction
@@ -14,6 +15,7 @@ import mediators
 from anonymizer import plain, planfile
 from anonymizer.data import Box
 from anonymizer.errors import (
+    Doubtful,
     JobError,
     SourceChanged,
     UnreadablePlan,
@@ -25,7 +27,8 @@ from anonymizer.head.expression import MOTION
 from anonymizer.identities import identities
 from anonymizer.jobs import Anonymizer
 from anonymizer.pipeline import Brush, Studio
-from anonymizer.settings import Media, Painting, Settings
+from anonymizer.settings import Checking, Media, Painting, Settings
+from anonymizer.verify import Second
 from anonymizer.video.media import open_sink, open_source
 from tests.faces import MarkerDetector, find, marked
 from tests.films import Film
@@ -174,6 +177,76 @@ def test_the_result_has_an_ordinary_mode(tmp_path):
     mask = os.umask(0)
     os.umask(mask)
     assert stat.S_IMODE((tmp_path / "out.mp4").stat().st_mode) == 0o666 & ~mask
+
+
+def forgetting(frame: int, *, wrong: bool = False) -> Studio:
+    """A studio whose brush leaves the original face in one frame."""
+
+    class Leaky:
+        size = 64
+
+        def sketch(self, clip, seed):
+            pixels = plain.Cover().sketch(clip, seed).pixels.copy()
+            for at, index in enumerate(clip.indices[clip.lead :]):
+                if index == frame:
+                    pixels[at] = clip.pixels[clip.lead + at]
+            return plain.Painted(clip, pixels)
+
+    brush = Brush(Leaky(), mediators.load("none", {}))
+    return Studio(brush, brush, min_face=0, cover=brush if wrong else None)
+
+
+def drawn_with_structure(index: int) -> np.ndarray:
+    return marked(index, box_at(index), size=(SIZE[1], SIZE[0]), secret=4)
+
+
+def test_p5_a_face_that_was_left_is_covered_before_the_film_is_published(tmp_path):
+    source = film(tmp_path / "in.mp4", draw=drawn_with_structure, frames=30)
+    job = Anonymizer(Settings(), detector=MarkerDetector(), studio=forgetting(17))
+    report = job.file(source, tmp_path / "out.mp4")
+    assert report.verification.verdict == "repaired"
+    assert [doubt.frame for doubt in report.verification.repaired] == [17]
+    assert report.verification.doubts == ()
+    assert not any(find(frame.image) for frame in open_source(tmp_path / "out.mp4"))
+    repair = report.tracks[-1]
+    assert (repair.action, repair.repaired) == ("cover", repair.stop - repair.start)
+    assert [span.origin for span in repair.spans] == ["repaired"]
+    assert "1 repaired, repaired, " in report.summary
+
+
+def test_p5_on_doubt_stop_publishes_nothing(tmp_path):
+    source = film(tmp_path / "in.mp4", draw=drawn_with_structure)
+    settings = Settings(checking=Checking(on_doubt="stop"))
+    job = Anonymizer(settings, detector=MarkerDetector(), studio=forgetting(5))
+    with pytest.raises(Doubtful, match=r"out\.mp4: not published: 1 of 12 .* in 1 frame: 5"):
+        job.file(source, tmp_path / "out.mp4")
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_p5_a_doubt_that_a_cover_does_not_end_publishes_nothing(tmp_path):
+    """The brush that covers leaves the face as well."""
+    source = film(tmp_path / "in.mp4", draw=drawn_with_structure)
+    job = Anonymizer(Settings(), detector=MarkerDetector(), studio=forgetting(5, wrong=True))
+    with pytest.raises(Doubtful, match="not published") as caught:
+        job.file(source, tmp_path / "out.mp4")
+    assert {doubt.frame for doubt in caught.value.verification.doubts} == {5}
+    assert list(tmp_path.iterdir()) == [source]
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+def test_what_a_second_detector_finds_is_covered(tmp_path, monkeypatch):
+    """The first one is blind in the middle of the film, longer than a gap may be."""
+    source = film(tmp_path / "in.mp4", draw=drawn_with_structure, frames=55, rate=10)
+    monkeypatch.setattr(
+        "anonymizer.build.second", lambda settings: Second("marker", MarkerDetector())
+    )
+    blind = MarkerDetector(blind=range(12, 40))
+    job = Anonymizer(Settings(), detector=blind, studio=forgetting(-1))
+    report = job.file(source, tmp_path / "out.mp4")
+    assert not any(find(frame.image) for frame in open_source(tmp_path / "out.mp4"))
+    checked = report.verification
+    assert (checked.verdict, checked.second) == ("repaired", "marker")
+    assert {doubt.frame for doubt in checked.repaired} == set(range(15, 37))
 
 
 class Failing(MarkerDetector):

@@ -48,7 +48,9 @@ def test_another_face_is_not_recognised_whatever_surrounds_it():
     assert value < 0.5
 
 
-@pytest.mark.parametrize("half", [(31, 17, 91, 57), (31, 57, 91, 97), (31, 17, 61, 97), (61, 17, 91, 97)])
+@pytest.mark.parametrize(
+    "half", [(31, 17, 91, 57), (31, 57, 91, 97), (31, 17, 61, 97), (61, 17, 91, 97)]
+)
 def test_half_a_face_is_enough_to_be_recognised(half):
     replaced = with_face(textured(1), textured(2))
     value = likeness(textured(1), with_face(replaced, textured(1), half), BOX)
@@ -99,7 +101,9 @@ def test_a_solid_cover_is_like_nothing():
     assert likeness(textured(1), with_face(textured(1), flat), BOX) == 0.0
 
 
-@pytest.mark.parametrize("box", [(-50, 5, -10, 40), (170, 5, 200, 40), (5, -90, 40, -1), (5, 125, 40, 160)])
+@pytest.mark.parametrize(
+    "box", [(-50, 5, -10, 40), (170, 5, 200, 40), (5, -90, 40, -1), (5, 125, 40, 160)]
+)
 def test_outside_of_the_picture_there_is_nothing_to_say(box):
     assert likeness(textured(1), textured(1), box) is None
 
