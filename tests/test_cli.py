@@ -1,13 +1,15 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 import cli
-from tests.anonymizer.test_jobs import film
+from tests.anonymizer.test_jobs import film, forgetting
+from tests.faces import MarkerDetector
 from tests.films import Film, make_sound, truncate
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -254,3 +256,61 @@ def test_doctor_says_what_is_missing():
     code, out, _ = anonymize("doctor", "--device", "cuda:7")
     assert code == 1
     assert "FAIL  device: device 'cuda:7' is not available here" in out
+
+
+def faces(path, *, but=()):
+    """A film with a marker as its face, covered except in the frames ``but``."""
+    from tests.anonymizer.test_jobs import drawn_with_structure
+
+    def hidden(index):
+        image = drawn_with_structure(index)
+        image[25:80, 30:120] = 128 if index not in but else image[25:80, 30:120]
+        return image
+
+    return film(path, draw=hidden)
+
+
+@pytest.fixture
+def finder(monkeypatch):
+    """The program finds markers."""
+    monkeypatch.setattr("anonymizer.build.detector", lambda settings: MarkerDetector())
+
+
+def test_verify_names_the_frame_that_shows_the_face(tmp_path, finder):
+    original = faces(tmp_path / "in.mp4", but=range(99))
+    good, bad = faces(tmp_path / "good.mp4"), faces(tmp_path / "bad.mp4", but=[7])
+    code, out, err = anonymize("verify", original, good)
+    assert (code, err) == (0, "")
+    assert "12 frames, 12 faces compared, 0 still look as before" in out
+    code, out, err = anonymize("verify", original, bad)
+    assert code == 3
+    assert f"doubt: {bad}: 1 of 12 faces look as in the original, in 1 frame: 7" in err
+    code, out, err = anonymize("verify", original, bad, "--json")
+    seen = json.loads(out)
+    assert (code, seen["verdict"], seen["doubts"][0]["frame"]) == (3, "doubt", 7)
+
+
+def test_verify_says_what_it_cannot_read(tmp_path):
+    source = film(tmp_path / "in.mp4")
+    code, _, err = anonymize("verify", source, tmp_path / "absent.mp4")
+    assert code == 1
+    assert "absent.mp4" in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_run_ends_with_3_when_a_doubt_stays(tmp_path, finder, monkeypatch):
+    """The doubt of one input is told even if another one fails, and the others are done."""
+    monkeypatch.setattr("anonymizer.repair._cover", lambda track: replace(track, action="keep"))
+    monkeypatch.setattr("anonymizer.build.studio", lambda settings: forgetting(5))
+    leaky = faces(tmp_path / "leaky.mp4", but=range(99))
+    empty = film(tmp_path / "empty.mp4", draw=None)
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"no film")
+    folder = tmp_path / "out"
+    code, out, err = anonymize("run", leaky, broken, empty, "-o", folder, "--json")
+    assert code == 3
+    assert "leaky_anonymized.mp4: not published: 1 of 12 faces" in err
+    assert not (folder / "leaky_anonymized.mp4").exists()
+    assert (folder / "empty_anonymized.mp4").exists()
+    results = json.loads(out)["results"]
+    assert results[0]["verification"]["doubts"][0]["frame"] == 5

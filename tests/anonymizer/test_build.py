@@ -5,7 +5,7 @@ import pytest
 from anonymizer import build
 from anonymizer.errors import MissingWeights, UnknownPart, UsageError
 from anonymizer.reading import Reading
-from anonymizer.settings import Detection, Painting, Settings
+from anonymizer.settings import Checking, Detection, Painting, Settings
 from detectors._search import Search
 from detectors._union import Union
 from tests.faces import MarkerDetector
@@ -79,3 +79,41 @@ def test_an_unknown_option_names_the_part():
 
 def test_all_detectors_have_names():
     assert {"centerface", "scrfd", "yunet", "mediapipe"} <= set(build.detector_names())
+
+
+def checking(second: str, detector: str = "centerface", **options: dict[str, object]) -> Settings:
+    return Settings(
+        detection=Detection(detector=detector),
+        checking=Checking(second_detector=second),
+        options=options,
+    )
+
+
+def test_no_weights_no_second_look(tmp_path, monkeypatch):
+    monkeypatch.setenv("VEILFRAME_MODELS", str(tmp_path))
+    assert build.second(checking("auto")) is None
+    with pytest.raises(MissingWeights, match="anonymize models pull yunet"):
+        build.second(checking("yunet"))
+
+
+def test_none_is_none_and_the_first_cannot_be_the_second():
+    assert build.second(checking("none")) is None
+    with pytest.raises(UsageError, match="'centerface' already looks first"):
+        build.second(checking("centerface"))
+    with pytest.raises(UnknownPart):
+        build.second(checking("eyes"))
+
+
+@pytest.mark.footage
+def test_the_second_look_takes_what_is_at_hand_and_was_not_used(shared_models, monkeypatch):
+    monkeypatch.setenv("VEILFRAME_MODELS", str(shared_models))
+    chosen = build.second(checking("auto"))
+    assert chosen is not None
+    assert chosen.name == "yunet"
+    assert isinstance(chosen.detector, Search)
+    assert (chosen.detector._scheme.threshold, chosen.detector._scheme.thorough) == (0.8, False)
+    other = build.second(checking("auto", "centerface+yunet", scrfd={"threshold": 0.7}))
+    assert other is not None
+    assert other.name == "scrfd"
+    assert isinstance(other.detector, Search)
+    assert other.detector._scheme.threshold == 0.7
