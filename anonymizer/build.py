@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 _Part = TypeVar("_Part")
 
-SECONDS = ("yunet", "scrfd", "mediapipe")
-"""Detectors that may look again, best first: small, and strong where the default is weak."""
+SECONDS = {"yunet": 0.8, "scrfd": 0.5, "mediapipe": 0.5}
+"""Detectors that may look again, and from which score they are believed: what they find is covered
+without a track that confirms it, so hands must not count."""
 
 
 def cores() -> int:
@@ -59,8 +60,12 @@ def detector(settings: Settings) -> Detector:
     return detectors.united([_one(settings, name, settings.detection.recall) for name in names])
 
 
-def _one(settings: Settings, name: str, recall: Recall) -> Detector:
-    common = {"recall": recall, "device": settings.device}
+def _one(
+    settings: Settings, name: str, recall: Recall, *, threshold: float | None = None
+) -> Detector:
+    common: dict[str, Any] = {"recall": recall, "device": settings.device}
+    if threshold is not None:
+        common["threshold"] = threshold
     return _built(detectors.load, name, {**common, **settings.options.get(name, {})})
 
 
@@ -80,7 +85,7 @@ def second(settings: Settings) -> Second | None:
     names = [name for name in SECONDS if name not in used] if wanted == "auto" else [wanted]
     for name in names:
         try:
-            return Second(name, _one(settings, name, "normal"))
+            return Second(name, _one(settings, name, "normal", threshold=SECONDS.get(name)))
         except MissingWeights:
             if wanted != "auto":
                 raise
