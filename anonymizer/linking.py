@@ -39,6 +39,8 @@ class Piece:
 
     frames: tuple[int, ...]
     faces: tuple[Face, ...]
+    carried: frozenset[int] = frozenset()
+    """Those of ``frames`` in which nothing was seen: the face was followed there."""
 
     @property
     def confirmed(self) -> bool:

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 from math import ceil, floor
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer import crops, linking, shots, tracking
+from anonymizer import crops, gaps, linking, shots, tracking
 from anonymizer.data import Action, Carry, Chunk, Face, Frame, Track
 from anonymizer.identities import Identity
+from anonymizer.linking import Piece
 from anonymizer.plan import Plan, Zone
 from anonymizer.protocols import Detector, Mediator, Replacer
 
@@ -77,10 +78,11 @@ class PlanMismatch(Exception):
 def analyse(
     frames: Iterable[Frame], detector: Detector, *, gap: int = 60, progress: Progress | None = None
 ) -> Plan:
-    """Find the shots and the faces of a film in one reading.
+    """Find the shots and the faces of a film.
 
     Args:
-        frames: The whole film in order.
+        frames: The whole film in order. Where sightings leave gaps it is read once more; what can
+            be read only once keeps straight lines there.
         detector: Finds faces in single frames.
         gap: Longest run of frames without a sighting that a track may bridge.
         progress: Told after every batch.
@@ -97,7 +99,7 @@ def analyse(
         if progress:
             progress("find", len(pts), sum(map(len, found[-len(batch) :])))
     starts = (0, *shots.find_cuts(signatures)) if pts else ()
-    tracks, unconfirmed = _linked(found, starts, size, gap)
+    tracks, unconfirmed = _linked(frames, found, starts, size, gap)
     return Plan(np.array(pts, np.int64), starts, tracks, unconfirmed=unconfirmed)
 
 
@@ -180,24 +182,45 @@ def covered(frame: Frame, zones: Sequence[Zone]) -> Frame:
 
 
 def _linked(
-    found: Sequence[Sequence[Face]], starts: Sequence[int], size: tuple[int, int], gap: int
+    frames: Iterable[Frame],
+    found: Sequence[Sequence[Face]],
+    starts: Sequence[int],
+    size: tuple[int, int],
+    gap: int,
 ) -> tuple[tuple[Track, ...], int]:
     """The tracks of all shots, and the number of sightings that are in none."""
+    spans = list(pairwise((*starts, len(found))))
+    pieces = [linking.pieces(found[start:stop], gap) for start, stop in spans]
+    sure = [[piece for piece in here if piece.confirmed] for here in pieces]
+    whole = _closed(frames, sure, starts)
     tracks: list[Track] = []
-    unconfirmed = 0
-    for shot, (start, stop) in enumerate(pairwise((*starts, len(found)))):
-        pieces = linking.pieces(found[start:stop], gap)
-        sure = [piece for piece in pieces if piece.confirmed]
-        unconfirmed += sum(len(piece.frames) for piece in pieces if not piece.confirmed)
+    for shot, (start, stop) in enumerate(spans):
         tracks += tracking.completed(
-            sure,
+            whole[shot],
             frames=stop - start,
             shot=shot,
             start=start,
             first_id=len(tracks),
             frame_size=size,
         )
-    return tuple(tracks), unconfirmed
+    lost = [piece for here in pieces for piece in here if not piece.confirmed]
+    return tuple(tracks), sum(len(piece.frames) for piece in lost)
+
+
+def _closed(
+    frames: Iterable[Frame], shots_pieces: Sequence[Sequence[Piece]], starts: Sequence[int]
+) -> list[list[Piece]]:
+    """The pieces of every shot with their gaps followed; reads the film again if there are any."""
+    holes = {
+        piece: gaps.gaps(piece, start)
+        for start, here in zip(starts, shots_pieces, strict=True)
+        for piece in here
+    }
+    followed = gaps.follow(frames, list(chain.from_iterable(holes.values())))
+    return [
+        [gaps.closed(piece, start, holes[piece], followed) for piece in here]
+        for start, here in zip(starts, shots_pieces, strict=True)
+    ]
 
 
 def _checked(frames: Iterable[Frame], plan: Plan) -> Iterator[Frame]:

@@ -105,7 +105,7 @@ def _track(
     boxes = smoothing.covering(smoothing.steady(filled, sides(filled)), filled)
     flat = smoothing.steady(_filled(every, seen, points.reshape(-1, 10)), sides(filled))
     motions = _motions(piece, every)
-    sighted = set(piece.frames)
+    sighted = set(piece.frames) - piece.carried
     faces = [_face(*values) for values in zip(boxes, flat, scores, motions, strict=True)]
     origins: list[Origin] = ["detected" if t in sighted else "interpolated" for t in every.tolist()]
     if len(seen) > 1 or scores[0] >= CONVINCING:
