@@ -39,6 +39,7 @@ class Cover:
     """One solid colour: the mean of a ring around the protected area over the whole clip."""
 
     size: int = SIZE
+    provider: Final = "cpu"
 
     def sketch(self, clip: Clip, seed: int) -> Painted:
         """Crops of one colour; grey where nothing around the face can be seen."""
@@ -53,6 +54,7 @@ class Blur:
     """The face itself under a Gaussian of a fifth of its width. Does not satisfy P1."""
 
     size: int = SIZE
+    provider: Final = "cpu"
 
     def sketch(self, clip: Clip, seed: int) -> Painted:
         """Blurred originals."""
@@ -71,6 +73,7 @@ class Mosaic:
     """
 
     size: int = SIZE
+    provider: Final = "cpu"
 
     def sketch(self, clip: Clip, seed: int) -> Painted:
         """Mosaics of the originals."""

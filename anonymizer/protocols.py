@@ -45,6 +45,11 @@ class Detector(Protocol):
         ...
 
 
+def provider_of(part: object) -> str:
+    """What a part computes on, as its attribute ``provider`` says; ``unknown`` without one."""
+    return str(getattr(part, "provider", "unknown"))
+
+
 class Reader(Protocol):
     """Reads what a face does."""
 
@@ -142,4 +147,5 @@ __all__ = [
     "Sink",
     "Sketch",
     "Source",
+    "provider_of",
 ]

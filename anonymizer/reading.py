@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from anonymizer.data import Face, Frame
-from anonymizer.protocols import Detector, Reader
+from anonymizer.protocols import Detector, Reader, provider_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,11 @@ class Reading:
 
     detector: Detector
     reader: Reader
+
+    @property
+    def provider(self) -> str:
+        """What the detector runs on."""
+        return provider_of(self.detector)
 
     def detect(self, frames: Sequence[Frame]) -> list[list[Face]]:
         """One list per frame, in order."""

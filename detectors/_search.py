@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from anonymizer.data import Face, Frame
 from anonymizer.errors import UsageError
+from anonymizer.protocols import provider_of
 from detectors._candidates import Candidates, distinct, joined, right_way_up
 
 Recall = Literal["normal", "high"]
@@ -101,6 +102,11 @@ class Search:
     def __init__(self, network: Network, scheme: Scheme) -> None:
         self._network = network
         self._scheme = scheme
+
+    @property
+    def provider(self) -> str:
+        """What the network runs on."""
+        return provider_of(self._network)
 
     def detect(self, frames: Sequence[Frame]) -> list[list[Face]]:
         """Find faces; one list per frame, likeliest first."""

@@ -31,9 +31,14 @@ class Session:
         return getattr(self._session, name)
 
     @property
+    def provider(self) -> str:
+        """What it runs on, as onnxruntime calls it."""
+        return str(self._session.get_providers()[0])
+
+    @property
     def accelerated(self) -> bool:
         """Whether it runs on something other than the CPU."""
-        return bool(self._session.get_providers()[0] != "CPUExecutionProvider")
+        return self.provider != "CPUExecutionProvider"
 
     def run(
         self, names: Sequence[str], inputs: Mapping[str, NDArray[np.generic]]

@@ -14,7 +14,7 @@ import numpy as np
 
 from anonymizer import geometry
 from anonymizer.data import Box, Face, Frame
-from anonymizer.protocols import Detector
+from anonymizer.protocols import Detector, provider_of
 
 SAME: Final = 0.35
 """Boxes of different detectors with a larger intersection over union show one face."""
@@ -29,6 +29,11 @@ class Union:
 
     def __init__(self, detectors: Sequence[Detector]) -> None:
         self._detectors = tuple(detectors)
+
+    @property
+    def provider(self) -> str:
+        """What they run on, each named once."""
+        return " + ".join(dict.fromkeys(map(provider_of, self._detectors)))
 
     def detect(self, frames: Sequence[Frame]) -> list[list[Face]]:
         """Find faces; one list per frame, likeliest first."""

@@ -72,6 +72,11 @@ class CenterFace:
         self._session = session
         self._together = together
 
+    @property
+    def provider(self) -> str:
+        """What it runs on, as onnxruntime calls it."""
+        return self._session.provider
+
     def look(self, pictures: NDArray[np.uint8], least: float) -> list[Candidates]:
         """Faces with a score above ``least`` in each of ``(B, h, w, 3)`` pictures."""
         found: list[Candidates] = []

@@ -85,6 +85,8 @@ def build(
 class BlazeFace:
     """A loaded network; it answers with scores above the one it was loaded for."""
 
+    provider: Final = "cpu (MediaPipe)"
+
     def __init__(self, model: FaceDetector) -> None:
         self._model = model
         weakref.finalize(self, _close, model)

@@ -71,6 +71,11 @@ class Scrfd:
     def __init__(self, model: Any) -> None:  # noqa: ANN401 - insightface has no types
         self._model = model
 
+    @property
+    def provider(self) -> str:
+        """What it runs on, as onnxruntime calls it."""
+        return str(self._model.session.provider)
+
     def look(self, pictures: NDArray[np.uint8], least: float) -> list[Candidates]:
         """Faces with a score above ``least`` in each of ``(B, h, w, 3)`` pictures."""
         return [self._one(picture, least) for picture in pictures]

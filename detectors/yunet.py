@@ -62,6 +62,8 @@ def build(
 class YuNet:
     """A loaded network."""
 
+    provider: Final = "cpu (OpenCV)"
+
     def __init__(self, model: Any) -> None:  # noqa: ANN401 - OpenCV has no types for it
         self._model = model
 

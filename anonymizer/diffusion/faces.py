@@ -52,6 +52,11 @@ class FaceReplacer:
     """Crops have this many times the side of what is painted; the drawing fills the difference."""
 
     @property
+    def provider(self) -> str:
+        """Where the networks are."""
+        return str(self.painter.device)
+
+    @property
     def size(self) -> int:
         """Side S of the crops in pixels."""
         return self.painter.size * self.enlarged

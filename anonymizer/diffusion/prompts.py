@@ -48,6 +48,11 @@ class PromptReplacer:
     breaks P1."""
 
     @property
+    def provider(self) -> str:
+        """Where the networks are."""
+        return str(self.painter.device)
+
+    @property
     def size(self) -> int:
         """Side S of the crops in pixels."""
         return self.painter.size
