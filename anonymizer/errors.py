@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from anonymizer.report import Verification
+    from anonymizer.report import Report, Verification
 
 
 class VeilframeError(Exception):
@@ -84,10 +84,15 @@ class UncoveredFace(JobError):
 class Doubtful(JobError):
     """A finished film may still show a face, or is not the film it was; it is not published."""
 
-    def __init__(self, path: Path | str, reason: str, verification: Verification) -> None:
+    def __init__(self, path: Path | str, reason: str, report: Report) -> None:
         super().__init__(path, reason)
-        self.verification = verification
+        self.report = report
+        """What was done, and what was seen then."""
+
+    @property
+    def verification(self) -> Verification:
         """What was seen."""
+        return self.report.verification
 
     def __reduce__(self) -> tuple[type[JobError], tuple[Any, ...]]:
-        return type(self), (self.path, self.reason, self.verification)
+        return type(self), (self.path, self.reason, self.report)

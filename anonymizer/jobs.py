@@ -5,21 +5,17 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
-from importlib import metadata
-from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-import anonymizer
-from anonymizer import build, live, pipeline, verify
-from anonymizer.data import Action, Frame, Track
+from anonymizer import build, live, outcomes, pipeline, verify
+from anonymizer.data import Frame
 from anonymizer.errors import (
     Doubtful,
     JobError,
@@ -34,11 +30,12 @@ from anonymizer.plan import Plan
 from anonymizer.planfile import PlanFile
 from anonymizer.protocols import Detector
 from anonymizer.repair import repaired
-from anonymizer.report import Report, Span, TrackOutcome, Verification
+from anonymizer.report import Report, Verification
 from anonymizer.settings import Settings
-from anonymizer.video.images import ImageSource
+from anonymizer.video.images import ImageSink, ImageSource
 from anonymizer.video.media import open_sink, open_source
 from anonymizer.video.publish import atomic_output, folder_of
+from anonymizer.video.sink import VideoSink
 from anonymizer.video.source import VideoSource
 
 GAP_S = 2
@@ -97,38 +94,22 @@ class Anonymizer:
             with _timed(seconds, "find"):
                 plan = _of_this(planned, source, before) or self._plan(source, film, progress)
             with _timed(seconds, "paint"):
-                warnings = self._write(source, film, plan, target, before, progress)
+                sink = self._write(source, film, plan, target, before, progress)
             with _timed(seconds, "check"):
                 checked = self._verified(source, target, plan, progress)
             if checked.doubts and self.settings.checking.on_doubt == "cover":
                 with _timed(seconds, "repair"):
                     plan = repaired(plan, checked.doubts, (film.info.width, film.info.height))
-                    warnings = self._write(source, film, plan, target, before, None)
+                    sink = self._write(source, film, plan, target, before, None)
                     again = self._verified(source, target, plan, None)
                     checked = replace(again, repaired=checked.doubts)
             if _sha256(source) != before:
                 raise SourceChanged(source, "changed while it was read; run again")
+            done = self._report(source, destination, film, before, plan, sink, checked, seconds)
             if checked.verdict == "doubt":
-                raise Doubtful(destination, f"not published: {checked.reason}", checked)
+                raise Doubtful(destination, f"not published: {checked.reason}", done)
             after = _sha256(target)
-        return Report(
-            source=source.name,
-            destination=str(destination),
-            source_sha256=before,
-            output_sha256=after,
-            frames=len(plan.pts),
-            duration_s=round(float((plan.pts[-1] - plan.pts[0]) * film.info.time_base), 3),
-            shots=len(plan.starts),
-            tracks=tuple(_outcome(track, plan.action(track)) for track in plan.tracks),
-            skipped_packets=film.skipped,
-            warnings=tuple(warnings),
-            non_interference=self.settings.painting.non_interference,
-            verification=checked,
-            motion=MOTION if self.settings.painting.follows else (),
-            settings=self.settings.described(),
-            versions=versions(),
-            seconds=seconds,
-        )
+        return replace(done, output_sha256=after)
 
     def plan(self, source: Path, *, progress: Progress | None = None) -> PlanFile:
         """Find the faces of a film or picture, and paint nothing.
@@ -179,7 +160,7 @@ class Anonymizer:
         target: Path,
         fingerprint: str,
         progress: Progress | None,
-    ) -> list[str]:
+    ) -> VideoSink | ImageSink:
         settings = self.settings
         frames = pipeline.render(
             film,
@@ -204,13 +185,47 @@ class Anonymizer:
                     sink.write(frame)
         except PlanMismatch as error:
             raise SourceChanged(source, f"read differently the second time: {error}") from error
-        return sink.warnings
+        return sink
 
     def _verified(
         self, source: Path, target: Path, plan: Plan, progress: Progress | None
     ) -> Verification:
         return verify.examine(
             open_source(source), open_source(target), plan, self._second, progress=progress
+        )
+
+    def _report(
+        self,
+        source: Path,
+        destination: Path,
+        film: VideoSource | ImageSource,
+        fingerprint: str,
+        plan: Plan,
+        sink: VideoSink | ImageSink,
+        checked: Verification,
+        seconds: dict[str, float],
+    ) -> Report:
+        """All that there is to say before the film is published."""
+        return Report(
+            source=source.name,
+            destination=str(destination),
+            source_sha256=fingerprint,
+            output_sha256=None,
+            frames=len(plan.pts),
+            duration_s=round(float((plan.pts[-1] - plan.pts[0]) * film.info.time_base), 3),
+            shots=len(plan.starts),
+            tracks=outcomes.tracks(plan, film.info.time_base),
+            unconfirmed=plan.unconfirmed,
+            streams=sink.streams,
+            skipped_packets=film.skipped,
+            warnings=tuple(sink.warnings),
+            non_interference=self.settings.painting.non_interference,
+            verification=checked,
+            motion=MOTION if self.settings.painting.follows else (),
+            settings=self.settings.described(),
+            versions=outcomes.versions(),
+            devices=outcomes.devices(self._detector, self._second, self._studio),
+            seconds=seconds,
         )
 
 
@@ -252,42 +267,12 @@ def _of_this(planned: PlanFile | None, source: Path, fingerprint: str) -> Plan |
     return planned.plan
 
 
-def versions() -> dict[str, str]:
-    """Versions of this program and of what decides its results."""
-    names = ("torch", "diffusers", "av", "opencv-python", "numpy", "onnxruntime")
-    return {"veilframe": anonymizer.__version__} | {name: metadata.version(name) for name in names}
-
-
 def _sha256(path: Path) -> str:
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise JobError(path, f"cannot be read ({os.strerror(error.errno or 0)})") from error
-
-
-def _spans(track: Track) -> Iterator[Span]:
-    start = track.start
-    for origin, run in groupby(track.origins):
-        stop = start + sum(1 for _ in run)
-        yield Span(origin, start, stop)
-        start = stop
-
-
-def _outcome(track: Track, action: Action) -> TrackOutcome:
-    count = Counter(track.origins)
-    return TrackOutcome(
-        track=track.id,
-        shot=track.shot,
-        start=track.start,
-        stop=track.stop,
-        detected=count["detected"],
-        interpolated=count["interpolated"],
-        extended=count["extended"],
-        repaired=count["repaired"],
-        spans=tuple(_spans(track)),
-        action=action,
-    )
 
 
 @contextmanager

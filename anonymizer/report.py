@@ -103,6 +103,10 @@ class Span:
     start: int
     stop: int
     """One past its last frame."""
+    start_s: float
+    """When its first frame is shown, in seconds from the film's first frame."""
+    stop_s: float
+    """When the frame after its last one is shown, or the film ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,12 +161,17 @@ class Report:
     destination: str
     """Path of the output."""
     source_sha256: str
-    output_sha256: str
+    output_sha256: str | None
+    """None if nothing was published."""
     frames: int
     duration_s: float
     """From the first frame to the last."""
     shots: int
     tracks: tuple[TrackOutcome, ...]
+    unconfirmed: int
+    """Sightings at low scores that no track confirms; nothing hides them."""
+    streams: tuple[StreamOutcome, ...]
+    """Every stream of the input."""
     skipped_packets: int
     """Damaged packets of the input that could not be decoded."""
     warnings: tuple[str, ...]
@@ -176,6 +185,9 @@ class Report:
     settings: dict[str, object]
     """The resolved settings without secrets: enough to repeat the run."""
     versions: dict[str, str]
+    devices: dict[str, str]
+    """What the parts run on, as they say themselves: ``detector``, ``second_detector`` where there
+    is one, ``painter``."""
     seconds: dict[str, float]
     """Wall time by stage."""
 

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from tests import browser
+
 settings.register_profile("veilframe", deadline=None)  # no test asserts a wall time
 settings.load_profile("veilframe")
 
@@ -26,12 +28,15 @@ def _accelerator() -> bool:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip accelerator tests where there is none, unless the environment says there must be."""
-    if item.get_closest_marker("gpu") is None or _accelerator():
-        return
-    if os.environ.get("REQUIRE_GPU"):
-        pytest.fail("REQUIRE_GPU is set, but torch sees no accelerator")
-    pytest.skip("no accelerator")
+    """Skip tests of what is not there, unless the environment says that it must be."""
+    if item.get_closest_marker("gpu") and not _accelerator():
+        if os.environ.get("REQUIRE_GPU"):
+            pytest.fail("REQUIRE_GPU is set, but torch sees no accelerator")
+        pytest.skip("no accelerator")
+    if item.get_closest_marker("browser") and browser.found() is None:
+        if os.environ.get("REQUIRE_BROWSER"):
+            pytest.fail(f"REQUIRE_BROWSER is set, but there is none of {', '.join(browser.NAMES)}")
+        pytest.skip("no Chromium")
 
 
 def _real_data(variable: str, folder: str) -> Path:

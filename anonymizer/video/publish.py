@@ -27,7 +27,7 @@ def atomic_output(destination: Path, *, overwrite: bool = False) -> Iterator[Pat
         UnwritableOutput: if the destination exists and ``overwrite`` is false, is a folder, or its
             folder cannot be written.
     """
-    _refuse(destination, overwrite)
+    insist_on_free(destination, overwrite=overwrite)
     name = f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{destination.suffix}"
     temporary = destination.with_name(name)
     try:  # from before it exists: an interruption may come at any instruction
@@ -63,7 +63,12 @@ def folder_of(destination: Path) -> Iterator[None]:
         raise
 
 
-def _refuse(destination: Path, overwrite: bool) -> None:
+def insist_on_free(destination: Path, *, overwrite: bool) -> None:
+    """Refuse a name that is taken.
+
+    Raises:
+        UnwritableOutput: if something is there and ``overwrite`` is false, or it is a folder.
+    """
     with writing(destination):
         if destination.is_dir():
             raise UnwritableOutput(destination, "is a folder; expected a file name")
@@ -92,7 +97,7 @@ def _claim(temporary: Path, destination: Path) -> None:
     except FileExistsError as error:
         raise UnwritableOutput(destination, "exists; pass --overwrite to replace it") from error
     except OSError:  # a file system without hard links: look, then rename
-        _refuse(destination, overwrite=False)
+        insist_on_free(destination, overwrite=False)
         temporary.rename(destination)
 
 

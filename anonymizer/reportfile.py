@@ -1,0 +1,107 @@
+"""Reports as files beside what they tell of: JSON for programs, HTML for people.
+
+Neither shows a face, names a folder of the films, or holds a secret. docs/report.md says what the
+fields mean; report.schema.json in this package is their schema.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from anonymizer.errors import Doubtful, JobError
+from anonymizer.inputs import IMAGES, VIDEOS
+from anonymizer.report import Report
+from anonymizer.reportpage import HEAD, page_of
+from anonymizer.reportschema import FORMAT
+from anonymizer.video.failures import writing
+from anonymizer.video.publish import atomic_output, folder_of, insist_on_free
+
+_START: Final = '{\n  "format": "veilframe-report-'
+"""How every JSON report begins."""
+_log = logging.getLogger("veilframe")
+
+
+class Names(NamedTuple):
+    """Where the report of one output is written."""
+
+    text: Path
+    page: Path
+
+
+def names_of(destination: Path) -> Names:
+    """The names of its report; no two outputs share one.
+
+    The suffix ``.mp4`` is left out, all others stay.
+
+    >>> names_of(Path("a.mp4")).text.name, names_of(Path("a.mkv")).page.name
+    ('a.report.json', 'a.mkv.report.html')
+    """
+    name = destination.name
+    twice = Path(destination.stem).suffix.lower() in VIDEOS | IMAGES  # a.mkv.mp4 is not a.mkv
+    if destination.suffix == ".mp4" and not twice:
+        name = destination.stem
+    folder = destination.parent
+    return Names(folder / f"{name}.report.json", folder / f"{name}.report.html")
+
+
+def text_of(report: Report) -> str:
+    """The report as JSON, by the schema."""
+    seen = report.verification
+    table = {"format": FORMAT, "verdict": seen.verdict, "reason": seen.reason} | asdict(report)
+    table["destination"] = Path(report.destination).name
+    return json.dumps(table, indent=2, default=str, allow_nan=False) + "\n"
+
+
+def reported(job: Callable[[], Report], destination: Path, *, overwrite: bool) -> Report:
+    """Do a job and write its report, also where a doubt keeps the output from being published.
+
+    Args:
+        job: Writes ``destination``.
+        destination: What the report is about.
+        overwrite: Whether files of other programs may be replaced. Reports of this one are, as
+            their names belong to this output.
+
+    Raises:
+        UnwritableOutput: before the job begins if a name is taken; after it if a report cannot be
+            written. The output then stays.
+        JobError: what the job raises.
+    """
+    for path, start in zip(names_of(destination), (_START, HEAD), strict=True):
+        insist_on_free(path, overwrite=overwrite or _begins(path, start))
+    try:
+        done = job()
+    except Doubtful as error:
+        try:
+            write(error.report, destination)
+        except JobError as failure:  # the doubt matters more
+            _log.warning("no report: %s", failure)
+        raise
+    write(done, destination)
+    return done
+
+
+def write(report: Report, destination: Path) -> None:
+    """Write both files, replacing those that are there.
+
+    Raises:
+        UnwritableOutput: if that cannot be done.
+    """
+    texts = text_of(report), page_of(report)
+    with folder_of(destination):
+        for path, text in zip(names_of(destination), texts, strict=True):
+            with atomic_output(path, overwrite=True) as file, writing(path):
+                file.write_text(text, encoding="utf-8", errors="replace")
+
+
+def _begins(path: Path, start: str) -> bool:
+    """Whether a file begins as ours do."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(start)) == start.encode()
+    except OSError:
+        return False

@@ -1,0 +1,209 @@
+"""A report as one page for a person: no script, nothing from elsewhere, no picture of anybody.
+
+It is built as a tree (`anonymizer.markup`), so that names of files and streams stay text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+from xml.etree.ElementTree import Element
+
+from anonymizer.markup import element, table, text_of
+from anonymizer.report import Doubt, Report, TrackOutcome
+from anonymizer.reportchart import KINDS, counts_of, coverage, moments
+
+HEAD: Final = '<!DOCTYPE html>\n<html lang="en"><head><meta name="generator" content="veilframe">'
+"""How every page begins."""
+MOST: Final = 500
+"""Rows of a table; what is more is only in the JSON file."""
+FEW: Final = 12
+"""Rows up to which the table of tracks is open from the start."""
+_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
+
+
+def page_of(report: Report) -> str:
+    """The page as HTML."""
+    head = [
+        element("meta", charset="utf-8"),
+        element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("title", f"{_verdict(report)[0]}: {_name(report)}"),
+        element("style", Path(__file__).with_name("report.css").read_text(encoding="utf-8")),
+    ]
+    body = element("body", element("main", *_sections(report)))
+    return f"{HEAD}{''.join(map(text_of, head))}</head>{text_of(body)}</html>\n"
+
+
+def _sections(report: Report) -> Iterator[Element]:
+    yield element("h1", f"{report.source} → {_name(report)}")
+    yield _banner(report)
+    yield from _titled("What was looked at", element("ul", *_looked(report)))
+    if report.tracks:
+        yield from _titled("Coverage over time", coverage(report))
+        yield from _titled("Tracks", _tracks(report.tracks))
+    seen = report.verification
+    if seen.doubts:
+        yield from _titled("Still to be seen", *_doubts(seen.doubts))
+    if seen.repaired:
+        yield from _titled("Found by the second look, then covered", *_doubts(seen.repaired))
+    yield from _titled("Streams", _streams(report))
+    if report.warnings:
+        items = [element("li", warning) for warning in report.warnings]
+        yield from _titled("Warnings", element("ul", *items))
+    yield from _titled("How it was made", *_making(report))
+
+
+def _titled(title: str, *content: Element) -> Iterator[Element]:
+    yield element("section", element("h2", title), *content)
+
+
+def _name(report: Report) -> str:
+    return Path(report.destination).name
+
+
+def _verdict(report: Report) -> tuple[str, str]:
+    """In a word and in a sentence."""
+    seen = report.verification
+    if seen.verdict == "doubt":
+        return "Doubt", f"{seen.reason}. Nothing was published."
+    if seen.verdict == "repaired":
+        return "Repaired", (
+            f"{_count(len(seen.repaired), 'face')} still looked as in the original after painting. "
+            "Each was covered, and then nothing more was found."
+        )
+    if not seen.faces:
+        return "Clean", "No face was found that had to be hidden."
+    return "Clean", "No face that had to be hidden was found to look as in the original."
+
+
+def _banner(report: Report) -> Element:
+    word, sentence = _verdict(report)
+    kept = sum(track.action == "keep" for track in report.tracks)
+    lines = [element("p", sentence)]
+    if kept:
+        said = f"{_count(kept, 'track')} left as in the original, because a plan says so."
+        lines.append(element("p", said))
+    if report.unconfirmed:
+        lines.append(element("p", _unconfirmed(report.unconfirmed)))
+    kind = f"verdict {report.verification.verdict}"
+    return element("div", element("strong", word), *lines, class_=kind, id="verdict")
+
+
+def _unconfirmed(count: int) -> str:
+    return f"Seen once or a few times at low score, not covered: {count}."
+
+
+def _looked(report: Report) -> Iterator[Element]:
+    seen = report.verification
+    if seen.in_time:
+        yield element("li", f"{_count(seen.frames, 'frame')}, all of them at their original times")
+    else:
+        yield element(
+            "li",
+            f"{_count(seen.frames, 'frame')} of the original, {seen.frames_written} of the output; "
+            f"times differ by up to {seen.latest_s:g} s",
+        )
+    by = (
+        f"{seen.second} searched the original again"
+        if seen.second
+        else ("no second detector was at hand, so what the first one missed is not known")
+    )
+    yield element("li", f"{_count(seen.faces, 'face')} compared with the original; {by}")
+    if seen.faces:
+        yield _bound(report)
+    if report.skipped_packets:
+        said = f"{_count(report.skipped_packets, 'damaged packet')} of the original left out"
+        yield element("li", said)
+
+
+def _bound(report: Report) -> Element:
+    seen = report.verification
+    return element(
+        "li",
+        element("b", f"At most {100 * seen.leak_bound:.2g} %"),
+        f" of the faces compared may still be seen, at {seen.confidence:.0%} confidence: were it "
+        "more, a look as close as this one would most likely have found more. This takes frames to "
+        "be independent of each other, and knows nothing of faces that no detector found.",
+    )
+
+
+def _tracks(tracks: Sequence[TrackOutcome]) -> Element:
+    heads = ["track", "shot", "frames", "time", *list(KINDS)[:4], "decision"]
+    rows = [_track_row(track) for track in tracks[:MOST]]
+    parts = [_many(table("Tracks", heads, rows)), *_rest(len(tracks))]
+    opened = {"open": ""} if len(tracks) <= FEW else {}
+    return element("details", element("summary", _count(len(tracks), "track")), *parts, **opened)
+
+
+def _track_row(track: TrackOutcome) -> list[object]:
+    frames = f"{track.start} to {track.stop - 1}"
+    return [track.track, track.shot, frames, moments(track), *counts_of(track), track.action]
+
+
+def _doubts(doubts: Sequence[Doubt]) -> Iterator[Element]:
+    heads = ["frame", "time", "box (pixels)", "found by", "score", "likeness"]
+    yield _many(table("Faces", heads, [_doubt_row(doubt) for doubt in doubts[:MOST]]))
+    yield from _rest(len(doubts))
+
+
+def _doubt_row(doubt: Doubt) -> list[object]:
+    box = ", ".join(f"{edge:.0f}" for edge in doubt.box)
+    seconds = f"{doubt.seconds:.2f} s"
+    return [doubt.frame, seconds, box, doubt.finder, f"{doubt.score:.2f}", f"{doubt.likeness:.2f}"]
+
+
+def _rest(count: int) -> list[Element]:
+    said = f"{count - MOST} more are in the JSON file beside this page."
+    return [element("p", said, class_="faint")] if count > MOST else []
+
+
+def _streams(report: Report) -> Element:
+    rows = [
+        [stream.index, stream.kind, stream.codec, stream.language or "", stream.fate, stream.reason]
+        for stream in report.streams
+    ]
+    heads = ["stream", "kind", "codec", "language", "fate", "why"]
+    return _many(table("Streams", heads, rows))
+
+
+def _many(made: Element) -> Element:
+    made.set("class", "wide many")
+    return made
+
+
+def _making(report: Report) -> Iterator[Element]:
+    yield element(
+        "p",
+        "Nothing inside a face could reach what was painted, apart from geometry."
+        if report.non_interference
+        else "What was painted was made of the original faces: they may be recognised in it.",
+    )
+    if report.motion:
+        count = _count(len(report.motion), "number")
+        yield element("p", f"{count} read off every face: {', '.join(report.motion)}.")
+    yield _facts("Time in seconds", report.seconds)
+    yield _facts("Settings", dict(_flat(report.settings)))
+    yield _facts("Devices", report.devices)
+    yield _facts("Versions", report.versions)
+    hashes = {"original": report.source_sha256, "output": report.output_sha256 or "not published"}
+    yield _facts("SHA-256", hashes)
+
+
+def _facts(title: str, facts: Mapping[str, object]) -> Element:
+    rows = [[name, value] for name, value in facts.items()]
+    return element("details", element("summary", title), table(title, [], rows))
+
+
+def _flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Nested tables as dotted names."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
