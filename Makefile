@@ -23,6 +23,7 @@ $(TEST_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 
 demo: install
 	$(BIN)/anonymize run samples/*.mp4 --overwrite
+	@echo "What was looked at, and how sure that is: samples/*.report.html"
 
 lint: $(TEST_STAMP)
 	$(BIN)/ruff check .

@@ -1,13 +1,16 @@
+import hashlib
 import json
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
+import jsonschema
 import pytest
 from typer.testing import CliRunner
 
 import cli
+from anonymizer.reportschema import schema
 from tests.anonymizer.test_jobs import film, forgetting
 from tests.faces import MarkerDetector
 from tests.films import Film, make_sound, truncate
@@ -72,6 +75,43 @@ def test_a_film_goes_beside_its_input(tmp_path):
     assert (tmp_path / "in_anonymized.mp4").exists()
 
 
+def test_a_report_is_written_beside_the_film(tmp_path):
+    source = film(tmp_path / "in.mp4", frames=3)
+    assert anonymize("run", source, *COVER)[0] == 0
+    report = json.loads((tmp_path / "in_anonymized.report.json").read_text())
+    jsonschema.validate(report, schema(), jsonschema.Draft202012Validator)
+    output = (tmp_path / "in_anonymized.mp4").read_bytes()
+    assert report["output_sha256"] == hashlib.sha256(output).hexdigest()
+    assert [stream["fate"] for stream in report["streams"]] == ["anonymized", "copied"]
+    assert report["devices"]["detector"].endswith("ExecutionProvider")
+    assert str(tmp_path) not in json.dumps(report)
+    page = (tmp_path / "in_anonymized.report.html").read_text()
+    assert "in.mp4 → in_anonymized.mp4" in page
+    assert str(tmp_path) not in page
+    code, out, _ = anonymize("run", tmp_path, "--dry-run")
+    assert (code, out.count("->")) == (0, 1)  # reports are no inputs
+
+
+def test_a_report_is_not_written_where_none_is_wanted(tmp_path):
+    source = film(tmp_path / "in.mp4", frames=3)
+    assert anonymize("run", source, *COVER, "--no-report")[0] == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4", "in_anonymized.mp4"]
+
+
+def test_a_file_that_has_the_name_of_the_report_stops_the_run_before_it_begins(tmp_path):
+    source = film(tmp_path / "in.mp4", frames=3)
+    (tmp_path / "in_anonymized.report.json").write_text("mine")
+    code, _, err = anonymize("run", source, *COVER)
+    assert (code, err.count("\n")) == (1, 1)
+    assert "in_anonymized.report.json: exists; pass --overwrite" in err
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "in.mp4",
+        "in_anonymized.report.json",
+    ]
+    assert (tmp_path / "in_anonymized.report.json").read_text() == "mine"
+    assert anonymize("run", source, *COVER, "--overwrite")[0] == 0
+
+
 def test_a_film_is_planned_and_then_rendered(tmp_path):
     source, plan = film(tmp_path / "in.mp4", frames=3), tmp_path / "plan.json"
     code, out, _ = anonymize("plan", source, "-o", plan)
@@ -79,6 +119,7 @@ def test_a_film_is_planned_and_then_rendered(tmp_path):
     words = ("render", source, plan, "--replace", "cover")
     assert anonymize(*words, "--json")[0] == 0
     assert (tmp_path / "in_anonymized.mp4").exists()
+    assert (tmp_path / "in_anonymized.report.json").exists()
     code, _, err = anonymize(*words, "--overwrite", "--keep-track", 4)
     assert (code, err) == (2, "error: the plan has no track 4; tracks: none\n")
     plan.write_text("{}")
@@ -114,7 +155,11 @@ def test_one_bad_input_does_not_stop_the_others(tmp_path):
     failed, done = json.loads(out)["results"]
     assert "error" in failed
     assert Path(done["destination"]).exists()
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["good_anonymized.mp4"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "good_anonymized.mp4",
+        "good_anonymized.report.html",
+        "good_anonymized.report.json",
+    ]
 
 
 def bad_inputs(folder: Path) -> dict[str, Path]:
@@ -314,3 +359,8 @@ def test_run_ends_with_3_when_a_doubt_stays(tmp_path, finder, monkeypatch):
     assert (folder / "empty_anonymized.mp4").exists()
     results = json.loads(out)["results"]
     assert results[0]["verification"]["doubts"][0]["frame"] == 5
+    assert f"; see {folder / 'leaky_anonymized.report.html'}\n" in err
+    report = json.loads((folder / "leaky_anonymized.report.json").read_text())
+    assert (report["verdict"], report["output_sha256"]) == ("doubt", None)
+    assert report["verification"]["doubts"][0]["frame"] == 5
+    assert not (folder / "broken_anonymized.report.json").exists()

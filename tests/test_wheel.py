@@ -35,6 +35,11 @@ def test_the_weights_are_in_it_and_are_safetensors(wheel):
     assert kinds <= {".safetensors", ".json"}
 
 
+def test_what_reports_are_made_by_is_in_it(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {"anonymizer/report.schema.json", "anonymizer/report.css"} <= set(names)
+
+
 def test_it_runs_where_only_it_is_installed(wheel, tmp_path):
     target = tmp_path / "site"
     command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(target)]

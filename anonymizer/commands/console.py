@@ -28,6 +28,9 @@ Output = Annotated[
 Overwrite = Annotated[bool, typer.Option(help="Replace results that exist.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON result only.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
+Reported = Annotated[
+    bool, typer.Option("--report/--no-report", help="Write NAME.report.json and .report.html.")
+]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print more.")]
 
 

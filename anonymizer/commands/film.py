@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +20,7 @@ from anonymizer.commands.console import (
     Output,
     Overwrite,
     Quiet,
+    Reported,
     Verbose,
     err,
     failed,
@@ -46,6 +48,7 @@ def run(
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
+    report: Reported = True,
     dry_run: Annotated[bool, typer.Option(help="Print what would be done.")] = False,
 ) -> None:
     """Anonymize videos and pictures."""
@@ -60,7 +63,15 @@ def run(
 
     veil = Anonymizer(settings)
     results = [
-        _one(veil, source, destination, None, overwrite=overwrite, quiet=quiet or as_json)
+        _one(
+            veil,
+            source,
+            destination,
+            None,
+            overwrite=overwrite,
+            quiet=quiet or as_json,
+            report=report,
+        )
         for source, destination in pairs
     ]
     _finish(results, as_json=as_json)
@@ -109,6 +120,7 @@ def render(
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
+    report: Reported = True,
 ) -> None:
     """Anonymize a video by a plan; bit for bit what `run` does when nothing was edited."""
     log(verbose)
@@ -121,7 +133,15 @@ def render(
     decided = planfile.decided(planfile.read(plan_file), decisions)
     ((_, destination),) = media.destinations([source], output, output_suffix)
     veil = Anonymizer(settings)
-    result = _one(veil, source, destination, decided, overwrite=overwrite, quiet=quiet or as_json)
+    result = _one(
+        veil,
+        source,
+        destination,
+        decided,
+        overwrite=overwrite,
+        quiet=quiet or as_json,
+        report=report,
+    )
     _finish([result], as_json=as_json)
 
 
@@ -167,15 +187,19 @@ def _one(
     *,
     overwrite: bool,
     quiet: bool,
+    report: bool,
 ) -> dict[str, Any]:
     """Do one input; a failure is a result, so that the others go on."""
+    from anonymizer.reportfile import names_of, reported
+
+    job = partial(veil.file, source, destination, planned=planned, overwrite=overwrite)
     try:
         with watching(err, source, quiet=quiet) as progress:
-            report = veil.file(
-                source, destination, planned=planned, overwrite=overwrite, progress=progress
-            )
+            job = partial(job, progress=progress)
+            done = reported(job, destination, overwrite=overwrite) if report else job()
     except Doubtful as error:
-        return failed(source, str(error)) | {"verification": asdict(error.verification)}
+        more = f"; see {names_of(destination).page}" if report else ""
+        return failed(source, f"{error}{more}") | {"verification": asdict(error.verification)}
     except VeilframeError as error:
         return failed(source, str(error))
     except Exception as error:
@@ -183,10 +207,10 @@ def _one(
         said = (str(error).splitlines() or [""])[0]
         return failed(source, f"{source}: unexpected {type(error).__name__}: {said}")
     if not quiet:
-        for warning in report.warnings:
+        for warning in done.warnings:
             err.print(f"warning: {source}: {warning}")
-        out.print(report.summary)
-    return asdict(report)
+        out.print(done.summary)
+    return asdict(done)
 
 
 def _print_pairs(pairs: list[tuple[Path, Path]], *, as_json: bool) -> None:
