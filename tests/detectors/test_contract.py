@@ -11,7 +11,7 @@ import pytest
 from anonymizer.data import Face, Frame
 from anonymizer.errors import UnknownPart, UsageError
 from anonymizer.geometry import centre
-from anonymizer.protocols import Detector
+from anonymizer.protocols import Detector, provider_of
 from detectors import available, load, named, united
 from tests.detectors.drawn import scene
 from tests.factories import TICK, picture
@@ -55,6 +55,11 @@ def values(faces: list[Face]):
 
 def leftmost(faces: list[Face]) -> list[Face]:
     return sorted(faces, key=lambda face: face.box)
+
+
+def test_it_says_what_it_runs_on(detector):
+    parts = provider_of(detector).split(" + ")
+    assert all(part.lower().startswith("cpu") or part.endswith("Provider") for part in parts)
 
 
 def test_drawn_faces_are_found_where_they_are(detector):

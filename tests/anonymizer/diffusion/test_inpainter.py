@@ -17,7 +17,7 @@ from anonymizer.diffusion.painter import source
 from anonymizer.diffusion.prompts import PromptReplacer
 from anonymizer.errors import MissingWeights
 from anonymizer.head.composite import compose, structure
-from anonymizer.protocols import Replacer
+from anonymizer.protocols import Replacer, provider_of
 from anonymizer.settings import Painting
 from anonymizer.training import latents
 from tests import factories
@@ -100,6 +100,11 @@ def test_p1_enlarged_faces_are_larger_finer_and_see_no_more(face: FaceReplacer) 
     result = sketch.paint(plan)
     assert result.shape == (3, large.size, large.size, 3)
     assert np.array_equal(result, other.paint(plan))
+
+
+def test_painters_say_what_they_run_on(face: FaceReplacer, pipelines: dict[int, Path]) -> None:
+    assert provider_of(face) == provider_of(prompted(pipelines[9])) == "cpu"
+    assert provider_of(inpainter.enlarged(face)) == "cpu"
 
 
 def test_only_the_built_in_painter_can_enlarge(pipelines: dict[int, Path]) -> None:
