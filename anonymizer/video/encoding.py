@@ -20,6 +20,13 @@ _CRF: Final = {"libx264": 18, "libvpx-vp9": 24}
 """Hard to tell from the source by eye; the scales of the encoders differ."""
 
 
+_REPEATABLE: Final = {"threads": "4", "x264-params": "mbtree=0"}
+"""For x264, so that the same frames always give the same bytes. Its result depends on the number of
+threads, which by default is that of the machine's cores. Its macroblock tree uses approximations
+that differ between processors, and with AVX-512 its result was seen to change from run to run on
+a busy machine; without the tree files are up to a quarter larger."""
+
+
 @dataclass(frozen=True, slots=True)
 class Encoding:
     """What to ask of FFmpeg."""
@@ -65,10 +72,10 @@ def encoding_for(
     if codec == "libvpx-vp9":
         return _vp9(quality, lossless)
     if lossless:
-        return Encoding("libx264rgb", "rgb24", {"crf": "0", "preset": preset})
+        return Encoding("libx264rgb", "rgb24", {"crf": "0", "preset": preset, **_REPEATABLE})
     odd = size[0] % 2 or size[1] % 2
     pixel_format = "yuv444p" if odd else "yuv420p"
-    return Encoding("libx264", pixel_format, {"crf": quality, "preset": preset})
+    return Encoding("libx264", pixel_format, {"crf": quality, "preset": preset, **_REPEATABLE})
 
 
 def _vp9(quality: str, lossless: bool) -> Encoding:

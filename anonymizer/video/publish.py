@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Final
 
 from anonymizer.errors import UnwritableOutput
 from anonymizer.video.failures import writing
-
-TEMPORARY_PREFIX: Final = ".veilframe-"
-"""Names of unfinished files begin so; they are hidden and end like the destination."""
+from anonymizer.video.temporary import PREFIX, unfinished
 
 
 @contextmanager
@@ -21,28 +17,25 @@ def atomic_output(destination: Path, *, overwrite: bool = False) -> Iterator[Pat
     """Yield a new file beside ``destination`` (mode 0600) that takes its name if all goes well.
 
     After any exception, KeyboardInterrupt included, nothing is left of it and the destination is as
-    it was. An UnwritableOutput about the temporary file is raised again about the destination.
+    it was. What a killed process left is gone after the next one. An UnwritableOutput about the
+    temporary file is raised again about the destination.
 
     Raises:
         UnwritableOutput: if the destination exists and ``overwrite`` is false, is a folder, or its
             folder cannot be written.
     """
     insist_on_free(destination, overwrite=overwrite)
-    name = f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{destination.suffix}"
-    temporary = destination.with_name(name)
-    try:  # from before it exists: an interruption may come at any instruction
-        with writing(destination):
-            os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        yield temporary
-        with writing(destination):
-            _publish(temporary, destination, overwrite)
+    try:
+        with ExitStack() as stack:
+            with writing(destination):
+                temporary = stack.enter_context(unfinished(destination))
+            yield temporary
+            with writing(destination):
+                _publish(temporary, destination, overwrite)
     except UnwritableOutput as error:
-        if error.path != temporary:
+        if not Path(error.path).name.startswith(PREFIX):
             raise
         raise UnwritableOutput(destination, error.reason) from error
-    finally:
-        with suppress(NotADirectoryError):
-            temporary.unlink(missing_ok=True)
 
 
 @contextmanager

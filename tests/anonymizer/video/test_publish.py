@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from anonymizer.errors import UnwritableOutput
-from anonymizer.video.publish import TEMPORARY_PREFIX, atomic_output
+from anonymizer.video.publish import atomic_output
+from anonymizer.video.temporary import PREFIX
 
 
 def publish(destination: Path, content: str = "new", **options: bool) -> None:
@@ -33,7 +34,7 @@ def test_while_writing_only_a_hidden_private_file_is_there_p4(tmp_path):
     destination = tmp_path / "b.mp4"
     with atomic_output(destination) as temporary:
         assert temporary.parent == tmp_path
-        assert temporary.name.startswith(TEMPORARY_PREFIX)
+        assert temporary.name.startswith(PREFIX)
         assert temporary.name.startswith(".")
         assert temporary.suffix == ".mp4"
         assert mode(temporary) == 0o600

@@ -1,3 +1,4 @@
+import os
 import resource
 import signal
 import threading
@@ -286,6 +287,19 @@ def test_times_that_matroska_must_round_are_warned_of(tmp_path):
     sink = copy(make_video(tmp_path / "a.mp4", rate=30), tmp_path / "b.mkv")
     assert sink.warnings == [".mkv holds times in milliseconds only; rounded"]
     assert len(times(tmp_path / "b.mkv")) == 10
+
+
+def test_the_same_file_whatever_the_number_of_cores(tmp_path):
+    """What workers of different size write must be the same."""
+    source = make_video(tmp_path / "a.mkv", size=(320, 240), frames=30)
+    cores = os.sched_getaffinity(0)
+    try:
+        for name, count in (("b.mkv", 1), ("c.mkv", len(cores))):
+            os.sched_setaffinity(0, sorted(cores)[:count])
+            copy(source, tmp_path / name)
+    finally:
+        os.sched_setaffinity(0, cores)
+    assert (tmp_path / "b.mkv").read_bytes() == (tmp_path / "c.mkv").read_bytes()
 
 
 def test_same_run_same_file(tmp_path):
