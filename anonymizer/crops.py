@@ -23,6 +23,7 @@ from anonymizer.geometry import Matrix
 __all__ = [
     "GREY",
     "cut_clip",
+    "footprint",
     "paste",
     "place",
     "place_in",
@@ -116,7 +117,7 @@ def _canvas(image: NDArray[np.uint8], area: Area) -> tuple[NDArray[np.uint8], ND
     x0, y0, x1, y1 = area
     canvas = np.full((y1 - y0, x1 - x0, 3), GREY, np.uint8)
     outside = np.ones((y1 - y0, x1 - x0), np.uint8)
-    left, top, right, bottom = _inside(area, image)
+    left, top, right, bottom = _inside(area, image.shape)
     if left < right and top < bottom:
         here = np.s_[top - y0 : bottom - y0, left - x0 : right - x0]
         canvas[here] = image[top:bottom, left:right]
@@ -124,8 +125,8 @@ def _canvas(image: NDArray[np.uint8], area: Area) -> tuple[NDArray[np.uint8], ND
     return canvas, outside
 
 
-def _inside(area: Area, image: NDArray[np.uint8]) -> Area:
-    height, width = image.shape[:2]
+def _inside(area: Area, size: tuple[int, ...]) -> Area:
+    height, width = size[:2]
     return max(area[0], 0), max(area[1], 0), min(area[2], width), min(area[3], height)
 
 
@@ -209,13 +210,11 @@ def paste(
         frame_from_crop: Where it lies.
     """
     result = image.copy()
-    area = _inside(_around(frame_from_crop, len(mask), 1), image)
-    x0, y0, x1, y1 = area
-    if x0 >= x1 or y0 >= y1:
+    area, opacity = _opacity(mask, frame_from_crop, image.shape[:2])
+    if not opacity.size:
         return result
-    crop_from_frame = geometry.inverse(frame_from_crop)
-    opacity = _warped(mask, crop_from_frame, area)
-    painted = _warped(pixels, crop_from_frame, area, cubic=True)
+    x0, y0, x1, y1 = area
+    painted = _warped(pixels, geometry.inverse(frame_from_crop), area, cubic=True)
     here = result[y0:y1, x0:x1]
     solid = opacity > 0.995
     soft = (opacity > 0) & ~solid
@@ -223,6 +222,30 @@ def paste(
     here[soft] = (under + share * (painted[soft] - under)).round().astype(np.uint8)
     here[solid] = painted[solid]
     return result
+
+
+def footprint(
+    mask: NDArray[np.float32], frame_from_crop: Matrix, size: tuple[int, int]
+) -> NDArray[np.bool_]:
+    """Which pixels of a frame of (height, width) ``size`` ``paste`` lays something over."""
+    result = np.zeros(size, np.bool_)
+    (x0, y0, x1, y1), opacity = _opacity(mask, frame_from_crop, size)
+    if opacity.size:
+        result[y0:y1, x0:x1] = opacity > 0
+    return result
+
+
+def _opacity(
+    mask: NDArray[np.float32], frame_from_crop: Matrix, size: tuple[int, ...]
+) -> tuple[Area, NDArray[np.float32]]:
+    """The part of a frame of (height, width) ``size`` that a crop may cover, and how much it does.
+
+    The opacity of a crop that lies outside of the frame is empty.
+    """
+    area = _inside(_around(frame_from_crop, len(mask), 1), size)
+    if area[0] >= area[2] or area[1] >= area[3]:
+        return area, np.empty((0, 0), np.float32)
+    return area, _warped(mask, geometry.inverse(frame_from_crop), area)
 
 
 def ring(mask: NDArray[np.float32], hidden: NDArray[np.bool_]) -> NDArray[np.bool_]:

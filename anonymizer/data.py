@@ -93,12 +93,23 @@ class Frame:
     time_base: Fraction
     image: NDArray[np.uint8]
     """``(H, W, 3)`` RGB, read-only."""
+    native: object | None = None
+    """The decoded samples that ``image`` was first made of; only the room ``video`` looks into it.
+    Whoever paints passes it on, so that what is not painted keeps its samples and bit depth."""
+    changed: NDArray[np.bool_] | None = None
+    """``(H, W)`` True where the picture was painted, even if the values stayed by chance. None: not
+    known, so no sample of ``native`` is used unless ``image`` is the very array decoded from it."""
 
     def __post_init__(self) -> None:
-        image = self.image
+        image, changed = self.image, self.changed
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise ValueError(f"image must be (H, W, 3) uint8, got {image.shape} {image.dtype}")
         _frozen(image)
+        if changed is not None:
+            if changed.shape != image.shape[:2] or changed.dtype != np.bool_:
+                wanted = f"{image.shape[:2]} bool"
+                raise ValueError(f"changed must be {wanted}, got {changed.shape} {changed.dtype}")
+            _frozen(changed)
 
     def __repr__(self) -> str:
         height, width, _ = self.image.shape

@@ -139,7 +139,7 @@ def paint(
     identity: Identity,
 ) -> tuple[list[Frame], dict[int, Carry]]:
     """Paint one chunk: its body with new faces, and what the next chunk of the shot must know."""
-    images = {frame.index: frame.image for frame in chunk.body}
+    done = {frame.index: frame for frame in chunk.body}
     left: dict[int, Carry] = {}
     for track in tracks:
         there = [frame for frame in chunk.frames if track.at(frame.index) is not None]
@@ -158,12 +158,10 @@ def paint(
             left[track.id] = after
         for at, index in enumerate(clip.indices[clip.lead :]):
             place = clip.lead + at
-            images[index] = crops.paste(
-                images[index], pixels[at], clip.mask[place], clip.frame_from_crop[place]
-            )
-    return [
-        Frame(frame.index, frame.pts, frame.time_base, images[frame.index]) for frame in chunk.body
-    ], left
+            where = clip.mask[place], clip.frame_from_crop[place]
+            image = crops.paste(done[index].image, pixels[at], *where)
+            done[index] = _with(done[index], image, crops.footprint(*where, image.shape[:2]))
+    return list(done.values()), left
 
 
 def covered(frame: Frame, zones: Sequence[Zone]) -> Frame:
@@ -174,11 +172,24 @@ def covered(frame: Frame, zones: Sequence[Zone]) -> Frame:
         return frame
     image = frame.image.copy()
     height, width = image.shape[:2]
+    changed = np.zeros((height, width), np.bool_)
     for x0, y0, x1, y1 in (zone.box for zone in here):
         top, bottom = max(0, floor(y0)), min(height, ceil(y1))
         left, right = max(0, floor(x0)), min(width, ceil(x1))
-        image[top : max(top, bottom), left : max(left, right)] = crops.GREY
-    return Frame(frame.index, frame.pts, frame.time_base, image)
+        inside = np.s_[top : max(top, bottom), left : max(left, right)]
+        image[inside], changed[inside] = crops.GREY, True
+    return _with(frame, image, changed)
+
+
+def _with(frame: Frame, image: NDArray[np.uint8], changed: NDArray[np.bool_]) -> Frame:
+    """The frame with another picture that was painted where ``changed``, besides what was before.
+
+    Every painted pixel is marked, not every one that looks different: which of them do would
+    depend on the original (P1).
+    """
+    if frame.changed is not None:
+        changed = changed | frame.changed
+    return replace(frame, image=image, changed=changed)
 
 
 def _linked(

@@ -122,6 +122,21 @@ def test_p1_non_interference_is_bit_exact_where_the_core_differs(studio, areas):
         np.testing.assert_array_equal(one, other)
 
 
+def test_p1_what_counts_as_painted_does_not_depend_on_what_was_there(studio, areas):
+    """Samples of the source are kept where nothing was painted: never inside a protected area."""
+    _, whole = areas
+    plan = pipeline.analyse(film(0), Scripted())
+    first, second = (
+        list(pipeline.render(film(secret, whole), plan, studio, lambda track: 100 + track))
+        for secret in (1, 2)
+    )
+    for area, one, other in zip(whole, first, second, strict=True):
+        assert one.changed is not None
+        assert other.changed is not None
+        np.testing.assert_array_equal(one.changed, other.changed)
+        assert one.changed[cv2.erode(area.astype(np.uint8), np.ones((3, 3))) > 0].all()
+
+
 def test_p1_what_is_painted_does_not_depend_on_the_feather_either(studio, areas):
     """In the feather the frame shows through the paste; on the core nothing of it may arrive."""
     core, whole = areas

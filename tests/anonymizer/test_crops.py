@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -85,6 +86,24 @@ def test_what_is_not_hidden_shows_only_seen_pixels(one):
     assert clip.hidden[clip.mask > 0.01].all()
     core = clip.context[clip.mask == 1]
     assert (core == crops.GREY).all()
+
+
+@where
+def test_footprint_is_where_something_is_laid_over_the_frame(one):
+    """Also where what is laid over it looks the same."""
+    image = np.zeros((*WIDE, 3), np.uint8)
+    clip = cut(image, one)
+    found = crops.footprint(clip.mask[0], clip.frame_from_crop[0], WIDE)
+    laid = protected(image, one)
+    assert laid.any()
+    assert found[laid].all()
+    near = cv2.dilate(laid.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    assert not found[~near].any()
+
+
+def test_footprint_of_a_crop_outside_of_the_frame_is_empty():
+    away = geometry.similarity(shift=(500, 500))
+    assert not crops.footprint(np.ones((64, 64), np.float32), away, WIDE).any()
 
 
 @where

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from anonymizer.data import Face
-from tests.factories import clip, five_points
+from tests.factories import clip, five_points, frame
 
 BOX = (10.0, 10.0, 50.0, 60.0)
 
@@ -39,3 +39,15 @@ def test_the_motion_of_a_clip_is_frozen():
     moving_clip = replace(clip(T=4), motion=np.zeros((4, 22), np.float32))
     assert moving_clip.motion is not None
     assert not moving_clip.motion.flags.writeable
+
+
+@pytest.mark.parametrize("changed", [np.zeros((48, 32), np.bool_), np.zeros((32, 48), np.uint8)])
+def test_what_changed_in_a_frame_is_one_truth_per_pixel(changed):
+    with pytest.raises(ValueError, match=r"changed must be \(32, 48\) bool"):
+        replace(frame(), changed=changed)
+
+
+def test_what_changed_in_a_frame_is_frozen():
+    marked = replace(frame(), changed=np.zeros((32, 48), np.bool_))
+    assert marked.changed is not None
+    assert not marked.changed.flags.writeable

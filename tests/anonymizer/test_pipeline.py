@@ -5,9 +5,12 @@ import pytest
 
 import mediators
 from anonymizer import live, pipeline, plain
+from anonymizer.crops import GREY
 from anonymizer.data import Box, Clip, Frame
 from anonymizer.pipeline import Brush, PlanMismatch, Studio
+from anonymizer.plan import Zone
 from tests.faces import MarkerDetector, film, find
+from tests.factories import frame
 
 RIGHT = 3.0
 
@@ -82,6 +85,31 @@ def test_pixels_far_from_faces_stay_as_they_were():
     frames = film(6, moving)
     for before, after in zip(frames, rendered(frames), strict=True):
         np.testing.assert_array_equal(before.image[:8], after.image[:8])
+
+
+def test_painted_pixels_are_marked_and_the_decoded_samples_passed_on():
+    decoded = object()
+    frames = [replace(frame, native=decoded) for frame in film(6, moving)]
+    zone = Zone("always", (2.0, 3.0, 9.0, 8.0), 0, 3)
+    plan = replace(pipeline.analyse(frames, MarkerDetector()), zones=(zone,))
+    out = pipeline.render(frames, plan, studio(), identity)
+    for before, after in zip(frames, out, strict=True):
+        assert after.native is decoded
+        assert after.changed is not None
+        different = (before.image != after.image).any(-1)
+        assert different.any()
+        assert not (different & ~after.changed).any()
+        assert after.changed[3:8, 2:9].all() == (after.index < 3)
+        assert after.changed.mean() < 0.5
+
+
+def test_a_pixel_that_is_painted_in_its_own_colour_is_marked():
+    """Whether it is marked must not depend on the original (P1)."""
+    grey = np.full((48, 64, 3), GREY, np.uint8)
+    after = pipeline.covered(frame(image=grey), [Zone("always", (2.0, 3.0, 9.0, 8.0), 0, 3)])
+    assert (after.image == GREY).all()
+    assert after.changed is not None
+    assert after.changed.sum() == 5 * 7
 
 
 def test_a_face_that_the_detector_misses_for_a_while_is_covered():
