@@ -3,8 +3,8 @@
 Two faces at one place, in one pose and light, agree in their coarse shading and differ in fine
 structure: brows, lids, nostrils, folds. What an encoder does to a picture is the reverse. So
 structure finer than an eighth of the face is compared, by correlation, which light and contrast do
-not change. On our footage new faces stay below 0.7 in every part, originals that an encoder has
-been over are above 0.9 (docs/verification.md holds the figures).
+not change. docs/verification.md says where new faces lie and where originals that an encoder has
+been over.
 """
 
 from __future__ import annotations
@@ -21,6 +21,10 @@ from anonymizer.data import Box
 
 ALIKE: Final = 0.8
 """Likeness from which the original face is taken to be still there."""
+LESS: Final = 0.12
+"""What the likeness of a half counts less: two closed mouths in one place are much alike."""
+GAP: Final = 0.2
+"""From the middle to where a half begins, of the half width of a face."""
 SIDE: Final = 32
 """Side of the patches that are compared; nothing smaller than this tells people apart."""
 INNER: Final = 0.8
@@ -42,8 +46,9 @@ def likeness(before: NDArray[np.uint8], after: NDArray[np.uint8], box: Box) -> f
         box: Where the face is, in pixels of ``before``.
 
     Returns:
-        Greatest correlation, in [-1, 1], of the whole face and of its four halves; 1 where the
-        face has no fine structure and its colour is the same. None outside of the picture.
+        Greatest correlation, in [-1, 1], of the whole face and, less `LESS`, of its four halves; 1
+        where the face has no fine structure and its colour is the same. None outside of the
+        picture.
     """
     place = geometry.expand(box, INNER)
     one = _patch(before, place, 1.0, 1.0)
@@ -56,7 +61,11 @@ def likeness(before: NDArray[np.uint8], after: NDArray[np.uint8], box: Box) -> f
     if not parts:
         gap = float(np.sqrt(np.square(one - other)[_PARTS[0]].mean()))
         return 1.0 if gap <= SAME else 0.0
-    return max(_correlation(fine[part], fine_after[part]) for part in parts)
+    values = [
+        _correlation(fine[part], fine_after[part]) - (0 if part is _PARTS[0] else LESS)
+        for part in parts
+    ]
+    return max(values)
 
 
 def _patch(
@@ -87,10 +96,13 @@ def _correlation(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
 
 
 def _parts() -> list[NDArray[np.bool_]]:
-    """The inscribed ellipse and its upper, lower, left and right half."""
+    """The inscribed ellipse and its upper, lower, left and right half, apart by twice `GAP`.
+
+    What the blur takes from the other half would hide a half that is still there.
+    """
     y, x = (np.mgrid[:SIDE, :SIDE] + 0.5) / SIDE * 2 - 1
     whole = x * x + y * y <= 1
-    return [whole, whole & (y < 0), whole & (y > 0), whole & (x < 0), whole & (x > 0)]
+    return [whole, whole & (y < -GAP), whole & (y > GAP), whole & (x < -GAP), whole & (x > GAP)]
 
 
 _PARTS: Final = _parts()
