@@ -20,6 +20,7 @@ Recall = Literal["normal", "high"]
 Audio = Literal["keep", "drop"]
 Init = Literal["guide", "noise", "source"]
 Expression = Literal["on", "off"]
+Match = Literal["tone", "none"]
 OnDoubt = Literal["cover", "stop"]
 
 
@@ -76,6 +77,9 @@ class Painting:
     expression: Expression = "on"
     """``on`` lets the new face speak, blink and look as the original does, by numbers that are read
     off it (built-in model only); ``off`` gives a face at rest."""
+    match: Match = "tone"
+    """``tone`` brings the new skin to the tone of the skin seen around the face (built-in model
+    only); ``none`` leaves it to chance, as all else of the new person is."""
     init: Init = "guide"
     """``guide`` starts from the drawn head (built-in) or noise (other models), ``noise`` always
     from noise, ``source`` from the original face, which breaks non-interference (P1)."""
@@ -90,6 +94,7 @@ class Painting:
         _choose("small-faces", self.small_faces, SmallFaces)
         _choose("init", self.init, Init)
         _choose("expression", self.expression, Expression)
+        _choose("match", self.match, Match)
         _between("coherence", self.coherence, 0, 1)
         _between("guidance", self.guidance, 1, 50)
         _between("strength", self.strength, 0.01, 1)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -25,11 +26,9 @@ from anonymizer.head.guide import Guide, draw_guide
 from anonymizer.head.model import HeadModel
 from anonymizer.head.person import person_for
 from anonymizer.head.pose import solve_pose
-from anonymizer.settings import Init
+from anonymizer.settings import Init, Match
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from anonymizer.data import Clip
     from anonymizer.protocols import Mediation
 
@@ -48,6 +47,8 @@ class FaceReplacer:
     detail: float = 0.0
     """Structure finer than this share of the crop's side comes from the drawing; 0 for none."""
     init: Init = "guide"
+    match: Match = "tone"
+    """Whether the film decides the tone of the skin, or the seed."""
     enlarged: int = 1
     """Crops have this many times the side of what is painted; the drawing fills the difference."""
 
@@ -77,6 +78,8 @@ class FaceReplacer:
         drawn = self.guides(clip, seed)
         plain = [smaller_guide(guide, self.enlarged) for guide in drawn]
         gains = conditions.tones(small, plain)
+        if self.match == "none":
+            gains = np.ones_like(gains)
         guides = conditions.toned(plain, gains)
         composite = conditions.composite(replace(small, lead=0), guides)
         new = slice(clip.lead, None)

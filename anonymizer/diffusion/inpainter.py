@@ -55,7 +55,9 @@ def builtin(painting: Painting, device: torch.device, folder: Path) -> FaceRepla
     painter = _painter(folder, painting, device, size=size)
     _check_inputs(painter, folder, {2 * painter.autoencoder.channels + 5}, text=False)
     steps = painting.steps or steps
-    return FaceReplacer(painter, HeadModel.load(), start, steps, detail, painting.init)
+    return FaceReplacer(
+        painter, HeadModel.load(), start, steps, detail, painting.init, match=painting.match
+    )
 
 
 def enlarged(replacer: Replacer) -> Replacer | None:

@@ -29,6 +29,7 @@ def test_defaults_are_the_documented_ones():
         (Settings, {"seed": 1, "secret_file": Path("s")}, "seed and secret-file exclude"),
         (Painting, {"replace": "swap"}, "replace 'swap' is not one of face, cover"),
         (Painting, {"expression": "maybe"}, "expression 'maybe' is not one of on, off"),
+        (Painting, {"match": "light"}, "match 'light' is not one of tone, none"),
         (Painting, {"coherence": 1.5}, "coherence must be between 0 and 1, got 1.5"),
         (Painting, {"coherence": True}, "coherence must be between 0 and 1, got True"),
         (Painting, {"steps": 0}, "steps must be between 1 and 1000"),

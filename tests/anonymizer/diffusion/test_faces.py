@@ -62,3 +62,32 @@ def test_the_eyes_look_where_they_were_looking(face):
     near = np.hypot(x[:, None] - eyes[:, 0], y[:, None] - eyes[:, 1]).min(1)
     assert len(near) >= 4
     assert near.max() < tiny.SIZE / 10
+
+
+def skin(face, shade, seed):
+    """Mean colour of the drawn face over a film of one shade."""
+    still = clip(0.0, 0.0)
+    film = np.broadcast_to(np.array(shade, np.uint8), still.context.shape)
+    context = np.where(still.hidden[..., None], np.uint8(128), film)
+    guide = face.sketch(replace(still, context=context), seed).guides[0]
+    return guide.colour[guide.coverage > 0.9].mean(0)
+
+
+def test_the_tone_of_the_skin_follows_the_film_or_only_the_seed(face):
+    pale, brown = (224, 180, 156), (120, 78, 56)
+    by_chance = replace(face, match="none")
+    assert np.ptp([skin(face, tone, 5).mean() for tone in (pale, brown)]) > 0.1
+    np.testing.assert_array_equal(skin(by_chance, pale, 5), skin(by_chance, brown, 5))
+    drawn = [skin(by_chance, pale, seed).mean() for seed in range(6)]
+    assert np.ptp(drawn) > 0.2
+    assert np.ptp(drawn) > 1.5 * np.ptp([skin(face, pale, seed).mean() for seed in range(6)])
+
+
+def test_the_setting_decides_who_decides_the_tone(tmp_path):
+    folder = tiny.write_builtin(tmp_path)
+    for match in ("tone", "none"):
+        built = inpainter.builtin(Painting(match=match), torch.device("cpu"), folder)
+        assert built.match == match
+        larger = inpainter.enlarged(built)
+        assert isinstance(larger, FaceReplacer)
+        assert larger.match == match
