@@ -218,7 +218,7 @@ class Anonymizer:
             unconfirmed=plan.unconfirmed,
             streams=sink.streams,
             skipped_packets=film.skipped,
-            warnings=tuple(sink.warnings),
+            warnings=(*film.warnings, *sink.warnings),
             non_interference=self.settings.painting.non_interference,
             verification=checked,
             motion=MOTION if self.settings.painting.follows else (),

@@ -12,8 +12,9 @@ from av.container import OutputContainer
 from av.stream import Disposition, Stream
 
 from anonymizer.report import Fate, StreamOutcome
+from anonymizer.video.damage import Damage
 from anonymizer.video.failures import reading
-from anonymizer.video.packets import Damage, open_input, packets_of, picture_stream
+from anonymizer.video.packets import open_input, packets_of, picture_stream
 
 Audio = Literal["keep", "drop"]
 

@@ -49,7 +49,7 @@ def reading(path: Path) -> Iterator[None]:
     """Turn what goes wrong while reading ``path`` into UnreadableVideo."""
     try:
         yield
-    except (av.error.InvalidDataError, UnicodeDecodeError) as error:
+    except (av.error.InvalidDataError, av.error.EOFError, UnicodeDecodeError) as error:
         raise UnreadableVideo(path, "is not a video, or is damaged or cut off") from error
     except (av.error.FFmpegError, OSError) as error:
         raise UnreadableVideo(path, f"cannot be read: {_words(error)}") from error

@@ -48,6 +48,11 @@ class ImageSource:
         """Always 0: a damaged picture is an error."""
         return 0
 
+    @property
+    def warnings(self) -> list[str]:
+        """Always empty."""
+        return []
+
     def __iter__(self) -> Iterator[Frame]:
         """Decode the file anew."""
         yield Frame(0, 0, self._info.time_base, self._decoded())

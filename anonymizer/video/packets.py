@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -12,16 +11,13 @@ from av.container import InputContainer
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
-from anonymizer.errors import DamagedVideo, UnreadableVideo
+from anonymizer.errors import UnreadableVideo
+from anonymizer.video.damage import Awaited, Damage
+from anonymizer.video.extent import Reach
 from anonymizer.video.failures import check_readable
-
-DAMAGED_IN_A_ROW = 8
-"""As many damaged packets without a good one between them end the reading."""
 
 _NOT_FILMS = {"tty", "hls", "dash", "concat", "sdp", "imf", "image2"}
 """Text drawn as a film, and lists that make FFmpeg open other files or wait for them."""
-
-_log = logging.getLogger(__name__)
 
 
 def open_input(path: Path) -> InputContainer:
@@ -64,57 +60,24 @@ def picture_stream(container: InputContainer, path: Path) -> VideoStream:
     raise UnreadableVideo(path, "has no video stream")
 
 
-class Damage:
-    """Counts damaged packets and ends the reading after too many in a row."""
-
-    __slots__ = ("_path", "_row", "total")
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._row = 0
-        self.total = 0
-        """All damaged packets so far."""
-
-    def good(self) -> None:
-        """Note a packet that could be used."""
-        self._row = 0
-
-    def bad(self, error: Exception) -> None:
-        """Note a packet that could not.
-
-        Raises:
-            DamagedVideo: if it is the last one tolerated.
-        """
-        self.total += 1
-        self._row += 1
-        if self.total == 1:
-            _log.warning("%s: skipping a damaged packet", self._path.name)
-        if self._row >= DAMAGED_IN_A_ROW:
-            reason = f"{self._row} damaged packets in a row; repair the file by remuxing it first"
-            raise DamagedVideo(self._path, reason) from error
-
-    def check_end(self, frames: int, expected: int | None) -> None:
-        """Tell a damaged end from one that is missing.
-
-        Headers may count frames that are never shown, so the number alone proves nothing.
-
-        Raises:
-            DamagedVideo: if something was damaged and too many frames more than that are missing.
-        """
-        missing = (expected or 0) - frames - self.total
-        if self.total and missing >= DAMAGED_IN_A_ROW:
-            raise DamagedVideo(self._path, f"is cut off after {frames} of {expected} frames")
-
-
 def packets_of(
-    container: InputContainer, streams: list[Stream], damage: Damage
+    container: InputContainer,
+    streams: list[Stream],
+    damage: Damage,
+    reach: Reach | None = None,
 ) -> Iterator[av.Packet[Stream]]:
-    """Packets of some streams in file order, without empty ones, past unreadable places."""
+    """Packets of some streams in file order, without empty ones, past unreadable places.
+
+    ``reach`` is told of the packets of all streams.
+    """
+    wanted = {stream.index for stream in streams}
     while True:
         try:
-            for packet in container.demux(streams):
-                if packet.size:  # empty: the end, or a frame that AVI repeats
-                    yield packet
+            for packet in container.demux():
+                if reach is not None and (packet.size or packet.dts is not None):
+                    reach.note(packet)
+                if packet.size and packet.stream_index in wanted:
+                    yield packet  # an empty one is the end, or a frame that AVI repeats
         except av.error.InvalidDataError as error:
             damage.bad(error)
         else:
@@ -122,18 +85,29 @@ def packets_of(
 
 
 def pictures_of(
-    container: InputContainer, stream: VideoStream, damage: Damage
+    container: InputContainer, stream: VideoStream, damage: Damage, reach: Reach | None = None
 ) -> Iterator[av.VideoFrame]:
     """Decoded pictures in the order they are shown; packets that cannot be decoded are skipped."""
-    for packet in packets_of(container, [stream], damage):
+    awaited = Awaited(damage, container.format.name)
+    for packet in packets_of(container, [stream], damage, reach):
         try:
             pictures = stream.decode(packet)
         except av.error.FFmpegError as error:
-            damage.bad(error)
+            damage.bad(error, tolerated=awaited.tolerant)
         else:
             damage.good()
-            yield from pictures
+            awaited.sent(packet)
+            yield from _noted(pictures, awaited)
     try:
-        yield from stream.decode(None)
+        pictures = stream.decode(None)
     except av.error.FFmpegError as error:
         damage.bad(error)
+    else:
+        yield from _noted(pictures, awaited)
+        awaited.end()
+
+
+def _noted(pictures: list[av.VideoFrame], awaited: Awaited) -> Iterator[av.VideoFrame]:
+    for picture in pictures:
+        awaited.came(picture)
+        yield picture

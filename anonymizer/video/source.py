@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from anonymizer.data import Frame, StreamInfo
 from anonymizer.errors import UnreadableVideo
 from anonymizer.video.colour import SCALING, colour_of, matrix_for, swscale_matrix, swscale_range
+from anonymizer.video.damage import Damage, Steps
+from anonymizer.video.extent import Reach
 from anonymizer.video.failures import reading
 from anonymizer.video.orientation import Orientation, orientation_of
-from anonymizer.video.packets import Damage, open_input, picture_stream, pictures_of
+from anonymizer.video.packets import open_input, picture_stream, pictures_of
 from anonymizer.video.prefetch import prefetch as work_ahead
 
 
@@ -49,6 +51,11 @@ class VideoSource:
         """Damaged packets skipped in the latest reading."""
         return self._damage.total
 
+    @property
+    def warnings(self) -> list[str]:
+        """What seems to be missing beside those, by the latest reading, in sentences."""
+        return list(self._damage.warnings)
+
     def __iter__(self) -> Iterator[Frame]:
         """Open the file anew and decode it in a thread, a few frames ahead.
 
@@ -63,11 +70,14 @@ class VideoSource:
         with reading(self._path), open_input(self._path) as container:
             stream = _prepared(container, self._path)
             clock, reformatter, count = Clock(), VideoReformatter(), 0
-            for picture in pictures_of(container, stream, damage):
-                image = self._upright(picture, reformatter)
-                yield Frame(count, clock.pts(picture), self._info.time_base, image)
+            reach, steps = Reach(container, stream), Steps()
+            for picture in pictures_of(container, stream, damage, reach):
+                image, pts = self._upright(picture, reformatter), clock.pts(picture)
+                steps.note(pts)
+                yield Frame(count, pts, self._info.time_base, image)
                 count += 1
-            damage.check_end(count, self._info.frames)
+            damage.check_end(count, self._info.frames, reach)
+            damage.check_steps(steps, self._info.time_base)
 
     def _upright(self, picture: av.VideoFrame, reformatter: VideoReformatter) -> NDArray[np.uint8]:
         matrix = swscale_matrix(matrix_for(self._info.colour, self._info.height))
