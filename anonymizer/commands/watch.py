@@ -1,0 +1,62 @@
+"""`watch`: a folder whose films are anonymized as they arrive."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from anonymizer.commands.console import DONE, FAILED, Quiet, Verbose, err, log, out
+from anonymizer.commands.options import with_settings
+from anonymizer.settings import Settings
+
+if TYPE_CHECKING:
+    from anonymizer.watch import Event
+
+
+@with_settings
+def watch(
+    *,
+    inbox: Annotated[Path, typer.Argument(help="Where films and pictures arrive.")],
+    outbox: Annotated[Path, typer.Argument(help="Where results go.")],
+    settings: Settings,
+    settle: Annotated[
+        float, typer.Option(min=0, help="Seconds a file must be still before it is taken.")
+    ] = 2.0,
+    once: Annotated[bool, typer.Option("--once", help="Stop when nothing is left to do.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line per event.")] = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Anonymize what arrives in a folder; move it to done or failed there (docs/watch.md)."""
+    log(verbose)
+    from anonymizer import watch as watching
+    from anonymizer.jobs import Anonymizer
+    from anonymizer.reportfile import reported
+
+    folders = watching.Folders(inbox, outbox)
+
+    def tell(event: Event) -> None:
+        if as_json:
+            said = {key: value for key, value in asdict(event).items() if value is not None}
+            print(json.dumps(said), flush=True)
+        elif event.kind in ("failed", "kept"):
+            err.print(f"{event.kind}: {event.reason}")
+        elif not quiet:
+            out.print(" ".join([event.kind, event.path, *([event.reason] if event.reason else [])]))
+
+    with watching.alone(inbox) as known:
+        veil = Anonymizer(settings)
+
+        def work(source: Path, destination: Path, again: bool) -> object:
+            job = partial(veil.file, source, destination, overwrite=again)
+            return reported(job, destination, overwrite=again)
+
+        settling = watching.Settling(settle)
+        watcher = watching.Watcher(folders, known, work, tell, settling)
+        watching.watch(watcher, once=once)
+    raise typer.Exit(FAILED if watcher.failures else DONE)
