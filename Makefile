@@ -22,7 +22,7 @@ $(TEST_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	touch $(STAMP) $@
 
 demo: install
-	$(BIN)/anonymize run samples/*.mp4 --overwrite
+	$(BIN)/anonymize run samples --overwrite
 	@echo "What was looked at, and how sure that is: samples/*.report.html"
 
 lint: $(TEST_STAMP)

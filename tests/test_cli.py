@@ -364,3 +364,23 @@ def test_run_ends_with_3_when_a_doubt_stays(tmp_path, finder, monkeypatch):
     assert (report["verdict"], report["output_sha256"]) == ("doubt", None)
     assert report["verification"]["doubts"][0]["frame"] == 5
     assert not (folder / "broken_anonymized.report.json").exists()
+
+
+def test_a_plan_that_does_not_fit_the_disk_is_one_line_and_no_file(tmp_path):
+    """The plan is longer than the process may write."""
+    source = film(tmp_path / "in.mp4")
+    code = (
+        "import resource, signal, sys, cli\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
+        "sys.argv = ['anonymize', 'plan', sys.argv[1], '-o', sys.argv[2], '--replace', 'cover']\n"
+        "cli.main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, source, tmp_path / "plan.json"],
+        cwd=ROOT, capture_output=True, text=True, timeout=100, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {tmp_path / 'plan.json'}: ")
+    assert len(done.stderr.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == [source]

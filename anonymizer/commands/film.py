@@ -91,6 +91,7 @@ def plan(
     log(verbose)
     from anonymizer import planfile
     from anonymizer.jobs import Anonymizer
+    from anonymizer.video.failures import writing
     from anonymizer.video.publish import atomic_output
 
     with (
@@ -98,7 +99,8 @@ def plan(
         atomic_output(output, overwrite=overwrite) as file,
     ):
         found = Anonymizer(settings).plan(source, progress=progress)
-        file.write_text(planfile.text_of(found), encoding="utf-8")
+        with writing(output):
+            file.write_text(planfile.text_of(found), encoding="utf-8")
     if not quiet:
         out.print(f"{output}  {len(found.plan.pts)} frames, {len(found.plan.tracks)} tracks")
 
