@@ -102,8 +102,9 @@ def attentive(settings: Settings, finder: Detector) -> Detector:
     if not settings.painting.follows:
         return finder
     from anonymizer.head.motion import MotionReader
+    from anonymizer.head.points import PointReader
 
-    return Reading(finder, MotionReader.load())
+    return Reading(finder, MotionReader.load(), PointReader.load())
 
 
 def studio(settings: Settings) -> Studio:

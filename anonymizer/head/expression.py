@@ -83,11 +83,38 @@ def _settled(values: NDArray[np.float32]) -> NDArray[np.float32]:
     settled[_BOTH_WAYS] = values[_BOTH_WAYS]
     rest, shut = _LIDS
     settled[_BLINKS] = ((values[_BLINKS] - rest) / (shut - rest)).clip(0, 1)
-    gap = sum(share * float(settled[MOTION.index(name)]) for name, share in _GAP.items())
+    gap = gap_of(settled)
     near, far = _MEETING
     share = min(1.0, max(0.0, (gap - near) / (far - near)))
     settled[_PARTING] *= _BOLDER * share * share * (3 - 2 * share)
     return settled
+
+
+def gap_of(motion: NDArray[np.floating]) -> float:
+    """How far apart, in eye distances, a motion (K,) as read brings the lips of the mean head."""
+    return sum(share * max(0.0, float(motion[MOTION.index(name)])) for name, share in _GAP.items())
+
+
+def parted(motion: NDArray[np.float32], gap: float, trust: float) -> NDArray[np.float32]:
+    """The motion (K,) with the jaw opened or shut until the lips are `gap` apart.
+
+    Points that were marked on the lips say better how far they part than the numbers do; these say
+    better in which way.
+
+    Args:
+        motion: as read.
+        gap: in eye distances.
+        trust: 0 to 1, how much of the difference is made up for.
+    """
+    there = np.array(motion, np.float32)
+    wanted = max(0.0, gap_of(motion) + trust * (gap - gap_of(motion)))
+    jaw = MOTION.index("jawOpen")
+    there[jaw] = max(0.0, float(there[jaw])) + (wanted - gap_of(motion)) / _GAP["jawOpen"]
+    if there[jaw] < 0:
+        there[jaw] = 0
+        shut = -_GAP["mouthClose"] * max(0.0, float(there[MOTION.index("mouthClose")]))
+        there[_PARTING] *= (wanted + shut) / (gap_of(there) + shut)
+    return there
 
 
 def expression_of(

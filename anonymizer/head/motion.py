@@ -7,22 +7,21 @@ a common brightness and contrast. It was trained on drawn faces only (`anonymize
 from __future__ import annotations
 
 import json
-from importlib.resources import as_file, files
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import cv2
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from anonymizer import geometry
-from anonymizer.errors import MissingWeights
 from anonymizer.head import canonical
 from anonymizer.head.expression import MIRROR, MOTION
+from anonymizer.head.stored import restored
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
 FORMAT: Final = "veilframe-motion-1"
@@ -41,7 +40,7 @@ _FINEST: Final = 16
 """Most samples per pixel of a window along each axis."""
 
 
-class _Residual(nn.Module):
+class Residual(nn.Module):
     """Two convolutions added to what they are given."""
 
     def __init__(self, width: int) -> None:
@@ -55,6 +54,7 @@ class _Residual(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Features of the same shape."""
         return torch.relu(x + self.body(x))
 
 
@@ -65,9 +65,9 @@ def _part_net(height: int, width: int, features: int) -> nn.Sequential:
     return nn.Sequential(
         nn.PixelUnshuffle(2), nn.Conv2d(4, fine, 3, padding=1), nn.GroupNorm(8, fine), nn.ReLU(),
         nn.Conv2d(fine, middle, 3, stride=2, padding=1), nn.GroupNorm(8, middle), nn.ReLU(),
-        _Residual(middle),
+        Residual(middle),
         nn.Conv2d(middle, coarse, 3, stride=2, padding=1), nn.GroupNorm(8, coarse), nn.ReLU(),
-        _Residual(coarse),
+        Residual(coarse),
         nn.Conv2d(coarse, 24, 1), nn.ReLU(),
         nn.Flatten(), nn.Linear(24 * cells, features), nn.ReLU(),
     )  # fmt: skip
@@ -135,10 +135,9 @@ class MotionReader:
         Raises:
             MissingWeights: if the file is absent, damaged, or of another format.
         """
-        if path is not None:
-            return cls(_net(path))
-        with as_file(files("anonymizer") / "weights" / "motion.safetensors") as packaged:
-            return cls(_net(packaged))
+        net, facts = MotionNet(), {"format": FORMAT, "motion": json.dumps(MOTION)}
+        restored(net, path, name="motion.safetensors", part="the motion reader", facts=facts)
+        return cls(net)
 
     def read(
         self, image: NDArray[np.uint8], landmarks: NDArray[np.floating]
@@ -171,24 +170,3 @@ class MotionReader:
         if not np.isfinite(motion).all():
             raise FloatingPointError("the motion reader gave numbers that are not finite")
         return motion
-
-
-def _net(path: Path) -> MotionNet:
-    if not path.is_file():
-        raise MissingWeights(path, "the motion reader is absent; reinstall the package")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 - not a dict
-    except (SafetensorError, OSError) as error:
-        raise MissingWeights(path, "the motion reader is damaged; reinstall the package") from error
-    if metadata.get("format") != FORMAT or json.loads(metadata.get("motion", "[]")) != list(MOTION):
-        raise MissingWeights(path, f"is not of format {FORMAT!r}; reinstall the package")
-    net = MotionNet()
-    try:
-        net.load_state_dict(state)
-    except RuntimeError as error:
-        raise MissingWeights(
-            path, "tensors are absent or misshapen; reinstall the package"
-        ) from error
-    return net

@@ -1,7 +1,7 @@
 """Train the built-in model: `python -m anonymizer.training STAGE ...`; see docs/model-card.md.
 
-Stages, in order: head, render, guides, vae, decoder, latents, unet, export, evaluate; motion needs
-render only. Each one continues where it was stopped.
+Stages, in order: head, render, guides, vae, decoder, latents, unet, export, evaluate; motion and
+points need render only. Each one continues where it was stopped.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import torch
 from diffusers import AutoencoderTiny
 
 from anonymizer.head.model import HeadModel
-from anonymizer.training import checkpoint, head, motion
+from anonymizer.training import checkpoint, head, motion, points
 from anonymizer.training.acting import sample_speech
 from anonymizer.training.dataset import PEOPLE_PER_SHARD, Scene, read_arrays, render_missing
 from anonymizer.training.evaluate import evaluate
@@ -149,15 +149,18 @@ def _evaluate(recipe: Recipe, args: argparse.Namespace) -> None:
     _say(str(evaluate(args.weights, read_arrays(held[0]))))
 
 
+def _calm(recipe: Recipe, args: argparse.Namespace) -> list[Path]:
+    """Shards of the main set that may be trained on."""
+    held = _held_out(recipe, args.out / "data")
+    return [path for path in sorted((args.out / "data").glob("shard_*.npz")) if path not in held]
+
+
 def _motion(recipe: Recipe, args: argparse.Namespace) -> None:
     wanted, place = recipe.motion, args.out / "motion.pt"
     speech = _speech(recipe, args)
     kept = wanted.held_out // PEOPLE_PER_SHARD
-    calm = sorted((args.out / "data").glob("shard_*.npz"))[
-        : -len(_held_out(recipe, args.out / "data"))
-    ]
     anatomy = motion.study(load_head(args.facekit, modes=1))
-    data = motion.load_pictures([*calm, *speech[kept:]], anatomy)
+    data = motion.load_pictures([*_calm(recipe, args), *speech[kept:]], anatomy)
     run = checkpoint.resume(motion.begin_motion(wanted), place)
     report = _meter()
     while run.step < wanted.steps:
@@ -168,6 +171,24 @@ def _motion(recipe: Recipe, args: argparse.Namespace) -> None:
     _say(str(found))
     facts = {"steps": str(run.step), "pictures": str(len(data.images)), "held out": str(found)}
     motion.export_motion(run, args.weights.parent / "motion.safetensors", facts)
+
+
+def _points(recipe: Recipe, args: argparse.Namespace) -> None:
+    wanted, place = recipe.points, args.out / "points.pt"
+    speech = _speech(recipe, args)
+    kept = recipe.motion.held_out // PEOPLE_PER_SHARD
+    mesh = load_head(args.facekit)
+    data = points.load_marked([*_calm(recipe, args), *speech[kept:]], mesh)
+    run = checkpoint.resume(points.begin_points(wanted), place)
+    report = _meter()
+    while run.step < wanted.steps:
+        until = min(wanted.steps, run.step + _EVERY)
+        points.train_points(run, data, wanted, until=until, report=report)
+        checkpoint.save(run, place)
+    found = points.errors(run.average, points.load_marked(speech[:kept], mesh))
+    _say(str(found))
+    facts = {"steps": str(run.step), "pictures": str(len(data.images)), "held out": str(found)}
+    points.export_points(run, args.weights.parent / "points.safetensors", facts)
 
 
 def _speech(recipe: Recipe, args: argparse.Namespace) -> list[Path]:
@@ -193,6 +214,7 @@ _STAGES: dict[str, Callable[[Recipe, argparse.Namespace], None]] = {
     "export": _export,
     "evaluate": _evaluate,
     "motion": _motion,
+    "points": _points,
 }
 
 
@@ -203,14 +225,14 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--recipe", type=Path, default=here / "v1.toml")
     parser.add_argument("--out", type=Path, required=True, help="folder of data and checkpoints")
     parser.add_argument(
-        "--facekit", type=Path, help="folder of the ICT head model (render, guides, motion)"
+        "--facekit", type=Path, help="folder of the ICT head model (render, guides, motion, points)"
     )
     parser.add_argument("--weights", type=Path, default=here.parent / "weights" / "builtin")
     parser.add_argument("--count", type=int, help="draw only this many shards (render)")
     parser.add_argument("--part", default="0/1", help="share of this job, as 0/2 and 1/2 (render)")
     parser.add_argument("--seed", type=int, help="seed of the data set instead of the recipe's")
     args = parser.parse_args(arguments)
-    if args.stage in ("render", "guides", "motion") and args.facekit is None:
+    if args.stage in ("render", "guides", "motion", "points") and args.facekit is None:
         parser.error(f"stage {args.stage} needs --facekit DIR")
     return args
 

@@ -3,6 +3,7 @@
 Pictures here are grey, (B, 1, S, S), 0 to 255. All chance comes from the generator that is passed.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 import torch
@@ -26,6 +27,28 @@ def _chosen(random: torch.Generator, count: int, share: float) -> Tensor:
     return torch.rand(count, 1, 1, 1, generator=random) < share
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Misplacement:
+    """Where the windows of B pictures lie, as a detector's landmarks misplace them."""
+
+    matrix: Tensor
+    """(B, 2, 2) from places about the window's middle to the picture."""
+    shift: Tensor
+    """(B, 2) where that middle lies in the picture, pixels."""
+
+    def places(self, side: int) -> Tensor:
+        """Picture positions (B, side, side, 2) of a window's pixels."""
+        axis = torch.arange(side) - (side - 1) / 2
+        places = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), -1)
+        return (places @ self.matrix.transpose(1, 2)[:, None]) + self.shift[:, None, None]
+
+    def points(self, points: Tensor) -> Tensor:
+        """Points (B, P, 2) of the pictures in the windows."""
+        away = (points - self.shift[:, None]).transpose(1, 2)
+        back: Tensor = torch.linalg.solve(self.matrix, away)
+        return back.transpose(1, 2) + (SIDE - 1) / 2
+
+
 def filmed(images: Tensor, mirrored: Tensor, random: torch.Generator) -> Tensor:
     """Windows (B, 1, 96, 96) as a film might show them.
 
@@ -34,10 +57,19 @@ def filmed(images: Tensor, mirrored: Tensor, random: torch.Generator) -> Tensor:
         mirrored: (B,) True where left and right change places.
         random: source of all chance.
     """
-    windows = _cut(_grey(images, random), mirrored, random)
+    return filmed_at(images, mirrored, random)[0]
+
+
+def filmed_at(
+    images: Tensor, mirrored: Tensor, random: torch.Generator
+) -> tuple[Tensor, Misplacement]:
+    """The windows of `filmed` and where they lie in the pictures, mirrored where they are."""
+    grey = _grey(images, random)
+    place = _misplacement(len(images), random)
+    windows = _cut(grey, mirrored, place)
     for change in (_lit, _hidden, _softened, _noisy, _compressed):
         windows = change(windows, random)
-    return windows.round().clamp(0, 255)
+    return windows.round().clamp(0, 255), place
 
 
 def _grey(images: Tensor, random: torch.Generator) -> Tensor:
@@ -48,19 +80,17 @@ def _grey(images: Tensor, random: torch.Generator) -> Tensor:
     return (images.float() * weights[:, None, None]).sum(-1)[:, None]
 
 
-def _cut(grey: Tensor, mirrored: Tensor, random: torch.Generator) -> Tensor:
-    """The reader's window, misplaced as a detector's landmarks misplace it."""
-    count, side = len(grey), grey.shape[-1]
+def _misplacement(count: int, random: torch.Generator) -> Misplacement:
     errors = torch.randn(count, 4, generator=random)
     scale, turn = torch.exp(errors[:, 0] * _SCALE), errors[:, 1] * _TURN
     cosine, sine = scale * torch.cos(turn), scale * torch.sin(turn)
     matrix = torch.stack([torch.stack([cosine, -sine], 1), torch.stack([sine, cosine], 1)], 1)
-    axis = torch.arange(SIDE) - (SIDE - 1) / 2
-    places = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), -1)
-    middle = torch.tensor(CORNER) + (SIDE - 1) / 2
-    points = (places @ matrix.transpose(1, 2)[:, None]) + middle
-    points = points + errors[:, None, None, 2:] * _SHIFT
-    grid = (points + 0.5) / (side / 2) - 1
+    return Misplacement(matrix, torch.tensor(CORNER) + (SIDE - 1) / 2 + errors[:, 2:] * _SHIFT)
+
+
+def _cut(grey: Tensor, mirrored: Tensor, place: Misplacement) -> Tensor:
+    """The readers' window, where it is misplaced to."""
+    grid = (place.places(SIDE) + 0.5) / (grey.shape[-1] / 2) - 1
     grid[..., 0] *= 1 - 2 * mirrored.float()[:, None, None]
     return F.grid_sample(grey, grid, padding_mode="border", align_corners=False)
 

@@ -83,6 +83,17 @@ class MotionRecipe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PointsRecipe:
+    """The point reader and its training, on the motion reader's pictures."""
+
+    steps: int = 1400
+    batch: int = 48
+    rate: float = 2e-3
+    ema: float = 0.996
+    seed: int = 14
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """A whole run."""
 
@@ -90,6 +101,7 @@ class Recipe:
     vae: VaeRecipe
     unet: UnetRecipe
     motion: MotionRecipe
+    points: PointsRecipe
 
 
 def _section(kind: type[T], table: dict[str, Any], name: str) -> T:
@@ -105,13 +117,14 @@ def _section(kind: type[T], table: dict[str, Any], name: str) -> T:
 def read_recipe(path: Path) -> Recipe:
     """Read a recipe; unknown keys are errors."""
     table = tomllib.loads(path.read_text())
-    unknown = sorted(set(table) - {"data", "vae", "unet", "motion"})
+    unknown = sorted(set(table) - {"data", "vae", "unet", "motion", "points"})
     if unknown:
-        known = "data, vae, unet, motion"
+        known = "data, vae, unet, motion, points"
         raise ValueError(f"unknown section [{unknown[0]}] in {path.name}; known: {known}")
     return Recipe(
         data=_section(DataRecipe, table.get("data", {}), "data"),
         vae=_section(VaeRecipe, table.get("vae", {}), "vae"),
         unet=_section(UnetRecipe, table.get("unet", {}), "unet"),
         motion=_section(MotionRecipe, table.get("motion", {}), "motion"),
+        points=_section(PointsRecipe, table.get("points", {}), "points"),
     )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from anonymizer import pipeline
 from anonymizer.crops import cut_clip
+from anonymizer.head.expression import MOTION, gap_of
+from anonymizer.head.points import Marked
 from anonymizer.reading import Reading
 from tests.faces import MarkerDetector, film
 from tests.factories import face
@@ -34,6 +37,46 @@ def test_every_face_with_landmarks_gets_the_motion_of_its_own_frame():
         assert one.motion.tolist() == [frame.image[0, 0, 0], other.landmarks[0, 0]]
         assert (one.box, one.score) == (other.box, other.score)
         np.testing.assert_array_equal(one.landmarks, other.landmarks)
+
+
+class Marker:
+    """Marks every face five pixels to the right, lips a fifth of the eyes apart."""
+
+    def read(self, image, landmarks):
+        if landmarks[:, 0].mean() > 110:
+            raise ValueError("no direction")
+        return Marked(landmarks + np.float32([5, 0]), 0.2, 1.0)
+
+
+class Still:
+    """Reads a face at rest, and where it was looked for."""
+
+    def read(self, image, landmarks):
+        motion = np.zeros(len(MOTION), np.float32)
+        motion[-1] = landmarks[0, 0]
+        return motion
+
+
+def test_landmarks_are_marked_before_the_motion_is_read_and_lips_part_as_marked():
+    frames = film(2, box_at)
+    found = Reading(MarkerDetector(), Still(), Marker()).detect(frames)
+    plain = MarkerDetector().detect(frames)
+    for (one,), (other,) in zip(found, plain, strict=True):
+        assert one.motion is not None
+        np.testing.assert_array_equal(one.landmarks, other.landmarks + np.float32([5, 0]))
+        assert one.motion[-1] == one.landmarks[0, 0]
+        assert gap_of(one.motion) == pytest.approx(0.2)
+        assert (one.box, one.score) == (other.box, other.score)
+
+
+def test_faces_that_cannot_be_marked_are_kept_as_they_were_found():
+    class Found:
+        def detect(self, frames):
+            return [[face((120, 20, 150, 60))]]
+
+    ((one,),) = Reading(Found(), Still(), Marker()).detect(film(1, box_at))
+    assert one.motion is None
+    np.testing.assert_array_equal(one.landmarks, face((120, 20, 150, 60)).landmarks)
 
 
 def test_faces_that_cannot_be_read_are_kept_without_motion():

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from anonymizer.head.expression import MIRROR, MOTION, expression_of, selection
+from anonymizer.head.expression import (
+    MIRROR,
+    MOTION,
+    expression_of,
+    gap_of,
+    parted,
+    selection,
+)
 from anonymizer.head.model import HeadModel
 
 
@@ -94,3 +101,37 @@ def test_lips_that_nearly_meet_do_and_open_ones_open_farther_than_read(head):
     gaps = [weights(head, jawOpen=jaw)[0].get("jawOpen", 0) for jaw in np.linspace(0, 0.3, 61)]
     assert (np.diff(gaps) >= 0).all()
     assert np.diff(gaps).max() < 0.021  # no jump: a slow mouth does not snap
+
+
+@pytest.mark.parametrize("gap", [0.0, 0.02, 0.1, 0.3])
+def test_lips_are_brought_as_far_apart_as_they_were_marked(gap):
+    for read in (
+        motion(),
+        motion(jawOpen=0.4, mouthUpperUp=0.2, mouthSmile_L=0.5, gazeX=-0.2),
+        motion(jawOpen=-0.1, mouthClose=0.05, mouthFunnel=0.3),
+    ):
+        found = parted(read, gap, 1.0)
+        assert gap_of(found) == pytest.approx(gap, abs=1e-6)
+        same = [k for k, name in enumerate(MOTION) if name[:5] != "jawOp" and name[:5] != "mouth"]
+        np.testing.assert_array_equal(found[same], read[same])
+        assert found.min() >= min(0.0, read.min())
+
+
+def test_the_jaw_opens_before_lips_do_and_other_ways_of_parting_stay():
+    read = motion(jawOpen=0.1, mouthUpperUp=0.2, mouthFunnel=0.1)
+    wider, narrower = parted(read, 0.2, 1.0), parted(read, 0.05, 1.0)
+    changed = [name for name, a, b in zip(MOTION, wider, read, strict=True) if a != b]
+    assert changed == ["jawOpen"]
+    assert 0 < narrower[MOTION.index("jawOpen")] < 0.1
+    shut = parted(read, 0.01, 1.0)
+    assert shut[MOTION.index("jawOpen")] == 0
+    assert shut[MOTION.index("mouthUpperUp")] / shut[MOTION.index("mouthFunnel")] == pytest.approx(
+        2
+    )
+
+
+def test_without_trust_nothing_is_changed_and_half_goes_half_way():
+    read = motion(jawOpen=0.2, mouthUpperUp=0.1)
+    np.testing.assert_allclose(parted(read, 0.4, 0.0), read, atol=1e-7)
+    half = gap_of(parted(read, 0.4, 0.5))
+    assert half == pytest.approx((gap_of(read) + 0.4) / 2)
