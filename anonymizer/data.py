@@ -65,6 +65,8 @@ class StreamInfo:
     """Seconds, from the header."""
     rotation: int = 0
     """Clockwise display rotation in degrees (0, 90, 180, 270), already applied to the frames."""
+    mirrored: bool = False
+    """Whether players also mirror the picture, already applied to the frames."""
     colour: Colour = field(default_factory=Colour)
     sample_aspect_ratio: Fraction | None = None
     """Width over height of one pixel, of the displayed picture."""

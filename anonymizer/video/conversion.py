@@ -11,6 +11,8 @@ from av.filter import Graph
 from av.video.format import VideoFormat
 from numpy.typing import NDArray
 
+from anonymizer.video.native import layout_of
+
 _MATRICES: Final = {1: "bt709", 4: "fcc", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020"}
 _FLAGS: Final = "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp"
 
@@ -32,10 +34,11 @@ class Converter:
         self, size: tuple[int, int], pixel_format: str, *, matrix: int, full: bool
     ) -> None:
         options = f"flags={_FLAGS}:out_range={'pc' if full else 'tv'}"
-        if pixel_format.startswith("yuv"):
+        layout = layout_of(pixel_format)
+        if layout is not None and layout.kind != "gbr":
             options += f":out_color_matrix={_MATRICES[matrix]}"
-        if pixel_format == "yuv420p":
-            options += ":out_chroma_loc=left"
+            if layout.halved[0]:
+                options += ":out_chroma_loc=left"
         self._graph = Graph()
         self._graph.link_nodes(
             self._graph.add_buffer(

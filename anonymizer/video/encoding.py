@@ -6,25 +6,23 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import lcm
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
+from anonymizer.data import StreamInfo
 from anonymizer.errors import UsageError
-
-Codec = Literal["libx264", "libvpx-vp9"]
+from anonymizer.video.encoders import ENCODERS, FFV1, X264, X265, Encoder, Request
+from anonymizer.video.native import Layout, layout_of
+from anonymizer.video.orientation import orientation_for
 
 CONTAINERS: Final = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
 """Suffixes of the films that can be written."""
 
 _MOV: Final = (".mp4", ".m4v", ".mov")
-_CRF: Final = {"libx264": 18, "libvpx-vp9": 24}
-"""Hard to tell from the source by eye; the scales of the encoders differ."""
+_DECODERS: Final = {"libdav1d": "av1", "libaom-av1": "av1", "libvpx-vp9": "vp9"}
+"""Decoders that are not named after what they read."""
 
-
-_REPEATABLE: Final = {"threads": "4", "x264-params": "mbtree=0"}
-"""For x264, so that the same frames always give the same bytes. Its result depends on the number of
-threads, which by default is that of the machine's cores. Its macroblock tree uses approximations
-that differ between processors, and with AVX-512 its result was seen to change from run to run on
-a busy machine; without the tree files are up to a quarter larger."""
+_RGB: Final = Layout("gbr")
+_USUAL: Final = Layout("yuv", "420")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +32,31 @@ class Encoding:
     codec: str
     pixel_format: str
     options: dict[str, str]
+    warnings: tuple[str, ...] = ()
+    """What is lost by it, in words."""
 
     @property
     def is_rgb(self) -> bool:
         """Whether the encoder takes RGB, so that nothing is lost on the way."""
-        return self.pixel_format in ("rgb24", "gbrp")
+        return self.pixel_format.startswith(("rgb", "gbr", "bgr"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """An encoder and the layout in which it would be given a film."""
+
+    encoder: Encoder
+    layout: Layout
+
+    @property
+    def codec(self) -> str:
+        """FFmpeg's name of the encoder; RGB in H.264 is written by a twin."""
+        return "libx264rgb" if self.pixel_format == "rgb24" else self.encoder.name
+
+    @property
+    def pixel_format(self) -> str:
+        """FFmpeg's name."""
+        return "rgb24" if self.encoder is X264 and self.layout == _RGB else self.layout.name
 
 
 def output_suffix(suffix: str) -> str:
@@ -48,41 +66,154 @@ def output_suffix(suffix: str) -> str:
 
 def encoding_for(
     path: Path,
-    size: tuple[int, int],
+    info: StreamInfo,
     *,
     crf: int | None = None,
     lossless: bool = False,
-    codec: Codec | None = None,
+    codec: str | None = None,
     preset: str = "medium",
 ) -> Encoding:
-    """Choose by the output's suffix; ``size`` is (width, height).
+    """Choose by the output's suffix and by what the source is.
 
-    H.264 cannot halve the chroma of an odd size, so those keep it whole (4:4:4).
+    The source's own codec is taken where it can be written and keeps the colour of every pixel and
+    at least 10 of more bits; else the first that does, H.264 before others. Lossless, all samples
+    must be kept. What must be lost all the same is told in ``warnings``.
+
+    Args:
+        path: What is to be written.
+        info: What the frames look like, and what they were decoded from.
+        crf: Constant rate factor; None for the encoder's usual.
+        lossless: Whether samples must be kept exactly.
+        codec: An encoder's name; None leaves the choice.
+        preset: How long it may think, one of PRESETS.
 
     Raises:
-        UsageError: if the container is not one of CONTAINERS, or cannot hold the codec.
+        UsageError: if the container is not one of CONTAINERS, or cannot hold the codec, or there is
+            no such codec, or it cannot be lossless.
     """
     suffix = path.suffix.lower()
     if suffix not in CONTAINERS:
         raise UsageError(f"cannot write {suffix or 'no suffix'!r}; use {', '.join(CONTAINERS)}")
-    codec = codec or ("libvpx-vp9" if suffix == ".webm" else "libx264")
-    if suffix == ".webm" and codec != "libvpx-vp9":
-        raise UsageError(f".webm cannot hold {codec}; use libvpx-vp9, or write .mkv or .mp4")
-    quality = str(_CRF[codec] if crf is None else crf)
-    if codec == "libvpx-vp9":
-        return _vp9(quality, lossless)
-    if lossless:
-        return Encoding("libx264rgb", "rgb24", {"crf": "0", "preset": preset, **_REPEATABLE})
-    odd = size[0] % 2 or size[1] % 2
-    pixel_format = "yuv444p" if odd else "yuv420p"
-    return Encoding("libx264", pixel_format, {"crf": quality, "preset": preset, **_REPEATABLE})
+    wanted = _wanted(info, lossless=lossless)
+    orientation = orientation_for(info.rotation, mirrored=info.mirrored)
+    size = orientation.size((info.width, info.height))
+    fits = [
+        _Fit(encoder, layout)
+        for encoder in _candidates(suffix, info, codec, lossless=lossless)
+        if (layout := _nearest(encoder, wanted, size)) is not None
+    ]
+    if not fits:
+        raise UsageError(f"this PyAV cannot write {codec or suffix}; choose another --codec")
+    fit = min(fits, key=lambda fit: _loss(fit.layout, wanted, exact=lossless))
+    options = fit.encoder.options(Request(crf, lossless, preset), fit.layout)
+    said = _warnings(fit, wanted, info, asked=codec is not None)
+    if crf is not None and fit.encoder.crf is None:
+        said += (f"{fit.encoder.title} has no constant rate factor; --crf is not used",)
+    return Encoding(fit.codec, fit.pixel_format, options, said)
 
 
-def _vp9(quality: str, lossless: bool) -> Encoding:
-    speed = {"deadline": "good", "cpu-used": "4", "row-mt": "1"}
-    if lossless:
-        return Encoding("libvpx-vp9", "gbrp", {"lossless": "1", **speed})
-    return Encoding("libvpx-vp9", "yuv420p", {"crf": quality, "b": "0", **speed})
+def _wanted(info: StreamInfo, *, lossless: bool) -> Layout:
+    """The layout that would keep all; packed formats are known only by the RGB made of them."""
+    return layout_of(info.pixel_format) or (_RGB if lossless else _USUAL)
+
+
+def _candidates(
+    suffix: str, info: StreamInfo, codec: str | None, *, lossless: bool
+) -> list[Encoder]:
+    """The encoders that may be used, the preferred ones first.
+
+    Raises:
+        UsageError: if the one that is asked for cannot be.
+    """
+    if codec is not None:
+        return [_asked(codec, suffix, lossless=lossless)]
+    family = _family(info)
+    here = [each for each in ENCODERS if suffix in each.containers]
+    usual = [each for each in here if each.family == family]
+    others = [each for each in here if each.lossless and (lossless or each is not FFV1)]
+    able = [each for each in usual if each.lossless or not lossless] + others
+    return [each for each in dict.fromkeys(able) if min(info.width, info.height) >= each.smallest]
+
+
+def _asked(codec: str, suffix: str, *, lossless: bool) -> Encoder:
+    known = {encoder.name: encoder for encoder in ENCODERS}
+    if codec not in known:
+        raise UsageError(f"codec {codec!r} is not one of {', '.join(known)}")
+    encoder = known[codec]
+    if suffix not in encoder.containers:
+        fitting = ", ".join(each.name for each in ENCODERS if suffix in each.containers)
+        raise UsageError(f"{suffix} cannot hold {codec}; use one of {fitting}")
+    if lossless and not encoder.lossless:
+        raise UsageError(f"{codec} cannot be lossless; use one of libx264, libx265, ffv1")
+    return encoder
+
+
+def _family(info: StreamInfo) -> str:
+    return _DECODERS.get(info.codec, info.codec)
+
+
+def _nearest(encoder: Encoder, wanted: Layout, size: tuple[int, int]) -> Layout | None:
+    """What of a layout an encoder can take with least loss; None where it takes nothing."""
+    layouts = list(encoder.layouts)
+    if encoder is X264 and layouts:
+        layouts.append(_RGB)
+    if encoder is X265:  # as a film of its own, which few players show
+        layouts = [each for each in layouts if not each.alpha]
+    if not encoder.odd:
+        layouts = [each for each in layouts if not _halves_odd(each, size)]
+    return min(layouts, key=lambda each: _loss(each, wanted, exact=True), default=None)
+
+
+def _halves_odd(layout: Layout, size: tuple[int, int]) -> bool:
+    return any(side % 2 and halved for side, halved in zip(size, layout.halved, strict=True))
+
+
+def _loss(layout: Layout, wanted: Layout, *, exact: bool) -> tuple[int, ...]:
+    """How much a layout loses, worst first; what only wastes room comes last.
+
+    Args:
+        layout: What could be had.
+        wanted: What would keep all.
+        exact: Whether everything counts; else only what the order of encoders does not outweigh.
+    """
+    colour = _colour_lost(layout, wanted)
+    if not exact:
+        return colour if colour > _FINER else 0, max(0, min(wanted.depth, 10) - layout.depth)
+    return (
+        colour,
+        max(0, wanted.depth - layout.depth),
+        int(wanted.alpha and not layout.alpha),
+        abs(layout.depth - wanted.depth) + layout.alpha - sum(layout.halved),
+    )
+
+
+_FINER: Final = 2
+
+
+def _colour_lost(layout: Layout, wanted: Layout) -> int:
+    """0: nothing; up to 2: nothing that is seen; more for chroma of fewer samples."""
+    if (layout.kind, layout.chroma) == (wanted.kind, wanted.chroma):
+        return 0
+    if wanted.kind == "gray" and layout.kind == "yuv":
+        return 1
+    finer = all(had <= asked for had, asked in zip(layout.halved, wanted.halved, strict=True))
+    if layout.kind == "yuv" and finer:
+        return _FINER
+    return 3 + sum(layout.halved) if layout.kind == "yuv" else 9
+
+
+def _warnings(fit: _Fit, wanted: Layout, info: StreamInfo, *, asked: bool) -> tuple[str, ...]:
+    """What is not as in the source, in words."""
+    said: list[str] = []
+    if info.codec and not asked and fit.encoder.family != _family(info):
+        said.append(f"written as {fit.encoder.title}, not as {_family(info)}")
+    if fit.layout.depth < wanted.depth:
+        said.append(f"samples of {wanted.depth} bits are rounded to {fit.layout.depth}")
+    if wanted.alpha and not fit.layout.alpha:
+        said.append(f"{fit.encoder.title} holds no transparency here; left out")
+    if _colour_lost(fit.layout, wanted) > _FINER:
+        said.append(f"colours are stored as {fit.pixel_format}, coarser than in the source")
+    return tuple(said)
 
 
 def container_options(path: Path, time_bases: list[Fraction]) -> dict[str, str]:

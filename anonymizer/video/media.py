@@ -34,6 +34,7 @@ def open_sink(
     crf: int | None = None,
     lossless: bool = False,
     audio: Audio = "keep",
+    codec: str | None = None,
     preset: str = "medium",
 ) -> VideoSink | ImageSink:
     """A context manager that writes a film or still picture; see VideoSink and ImageSink.
@@ -45,4 +46,6 @@ def open_sink(
         raise UsageError(f"{source.suffix} cannot be written as {path.suffix}")
     if is_image(path):
         return ImageSink(path, info, lossless=lossless)
-    return VideoSink(path, source, info, crf=crf, lossless=lossless, audio=audio, preset=preset)
+    return VideoSink(
+        path, source, info, crf=crf, lossless=lossless, audio=audio, codec=codec, preset=preset
+    )

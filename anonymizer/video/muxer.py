@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from fractions import Fraction
@@ -15,9 +16,11 @@ from av.video.stream import VideoStream
 from anonymizer.data import Frame, StreamInfo
 from anonymizer.errors import UnwritableOutput
 from anonymizer.video.colour import RGB, UNSPECIFIED, matrix_for, swscale_range
-from anonymizer.video.conversion import Converter
+from anonymizer.video.composing import Composer, keeps
 from anonymizer.video.copying import CopiedStreams, copy_labels
 from anonymizer.video.encoding import Encoding, container_options
+from anonymizer.video.native import layout_of
+from anonymizer.video.orientation import Orientation, orientation_for
 
 _FORMATS: Final = {
     ".mp4": "mp4",
@@ -41,14 +44,18 @@ class Muxer:
             format=_FORMATS[path.suffix.lower()],
             container_options=container_options(path, [info.time_base, *copied.time_bases]),
         )
-        self._convert = Converter(
-            (info.width, info.height),
+        self._orientation = orientation_for(info.rotation, mirrored=info.mirrored)
+        self._size = self._orientation.size((info.width, info.height))
+        self._compose = Composer(
+            self._size,
             encoding.pixel_format,
+            self._orientation,
             matrix=self._matrix,
             full=encoding.is_rgb or info.colour.full_range is True,
         )
         self._start: int | None = None
         self._held: Frame | None = None
+        self._count = 0
         self._durations: dict[int, int] = {}  # of frames in the encoder, which forgets them
         self._step = _usual_step(info)
         for stream in copied:
@@ -61,15 +68,20 @@ class Muxer:
 
     def _add_picture(self, source: Stream) -> VideoStream:
         info, encoding = self._info, self._encoding
+        os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 writes on the screen; 1: errors only
         options = dict(encoding.options)
         stream = self._file.add_stream(encoding.codec, rate=info.average_rate, options=options)
         assert isinstance(stream, VideoStream)
         context = stream.codec_context
-        context.width, context.height = info.width, info.height
+        context.width, context.height = self._size
         context.pix_fmt = encoding.pixel_format
         context.time_base = stream.time_base = info.time_base
-        if info.sample_aspect_ratio:
-            context.sample_aspect_ratio = info.sample_aspect_ratio
+        if encoding.codec == "libx265" and self._path.suffix.lower() in (".mp4", ".m4v", ".mov"):
+            context.codec_tag = "hvc1"  # players of Apple know no other
+        if aspect := info.sample_aspect_ratio:
+            context.sample_aspect_ratio = 1 / aspect if self._orientation.transpose else aspect
+        if self._orientation != Orientation():
+            stream.set_display_matrix(self._orientation.matrix)
         self._describe_colour(stream)
         copy_labels(source, stream)
         return stream
@@ -78,11 +90,18 @@ class Muxer:
         colour, context = self._info.colour, stream.codec_context
         context.color_primaries = colour.primaries or UNSPECIFIED
         context.color_trc = colour.transfer or UNSPECIFIED
-        context.colorspace = UNSPECIFIED if colour.matrix is None else self._matrix
+        applied = None if self._keeps or colour.matrix is None else self._matrix
+        context.colorspace = applied or colour.matrix or UNSPECIFIED
         if colour.full_range is not None:
             context.color_range = swscale_range(colour.full_range)
         if self._encoding.is_rgb:
             context.colorspace, context.color_range = RGB, swscale_range(True)
+
+    @property
+    def _keeps(self) -> bool:
+        """Whether samples of the source are written as they are."""
+        source, target = map(layout_of, (self._info.pixel_format, self._encoding.pixel_format))
+        return source is not None and target is not None and keeps(source, target)
 
     @property
     def _matrix(self) -> int:
@@ -102,7 +121,11 @@ class Muxer:
         if self._held is not None:
             self._step = self._remainder(self._held)
             self._encode(self._held)
-        self._write(self._stream.encode(None))
+        packets = self._stream.encode(None)
+        if self._encoding.codec == "libx265" and self._count <= 2:  # it leaves them undefined then
+            for packet in packets:
+                packet.dts = packet.pts
+        self._write(packets)
         self._copy(until=None)
         self._file.close()
 
@@ -117,7 +140,8 @@ class Muxer:
         return end - last.pts if end > last.pts else self._step
 
     def _encode(self, frame: Frame) -> None:
-        picture = self._convert(frame.image)
+        self._count += 1
+        picture = self._compose(frame)
         picture.pts, picture.time_base = frame.pts, frame.time_base
         self._durations[frame.pts] = self._step
         self._write(self._stream.encode(picture))

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import av
 import numpy as np
 from av.sidedata.sidedata import Type
 from numpy.typing import NDArray
+
+_Sample = TypeVar("_Sample", bound=np.generic)
+
+_ONE = 1 << 16
+"""In the fixed point of display matrices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +33,11 @@ class Orientation:
             return 90 if self.mirror_x else 270
         return 180 if self.mirror_y else 0
 
+    @property
+    def mirrored(self) -> bool:
+        """Whether no rotation alone would do."""
+        return self.transpose == (self.mirror_x == self.mirror_y)
+
     def apply(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Turn ``(H, W, 3)`` into what is shown; contiguous."""
         if self.transpose:
@@ -37,6 +48,25 @@ class Orientation:
             image = image[::-1]
         return np.ascontiguousarray(image)
 
+    def undo(self, shown: NDArray[_Sample]) -> NDArray[_Sample]:
+        """Turn what is shown, ``(H, W, ...)``, back into how it is stored; contiguous."""
+        if self.mirror_y:
+            shown = shown[::-1]
+        if self.mirror_x:
+            shown = shown[:, ::-1]
+        return np.ascontiguousarray(shown.swapaxes(0, 1) if self.transpose else shown)
+
+    def size(self, shown: tuple[int, int]) -> tuple[int, int]:
+        """The stored (width, height) of what is shown with this one."""
+        return shown[::-1] if self.transpose else shown
+
+    @property
+    def matrix(self) -> list[int]:
+        """The display matrix that asks for it, as ``orientation_from`` reads it."""
+        x, y = (-_ONE if mirrored else _ONE for mirrored in (self.mirror_x, self.mirror_y))
+        turned = [0, y, 0, x, 0, 0] if self.transpose else [x, 0, 0, 0, y, 0]
+        return [*turned, 0, 0, 1 << 30]
+
 
 def orientation_of(picture: av.VideoFrame) -> Orientation:
     """What the display matrix of a decoded picture asks for, to the nearest right angle."""
@@ -45,6 +75,13 @@ def orientation_of(picture: av.VideoFrame) -> Orientation:
     except ValueError:  # side data of a kind that PyAV has no name for
         return _rotated(picture.rotation)
     return Orientation() if data is None else orientation_from(np.frombuffer(data, np.int32))
+
+
+def orientation_for(rotation: int, *, mirrored: bool) -> Orientation:
+    """The orientation whose ``rotation`` and ``mirrored`` these are."""
+    if rotation % 180:
+        return Orientation(True, rotation == 90, (rotation == 90) == mirrored)
+    return Orientation(False, (rotation == 180) != mirrored, rotation == 180)
 
 
 def orientation_from(matrix: NDArray[np.int32]) -> Orientation:

@@ -13,7 +13,7 @@ from anonymizer.data import Frame, StreamInfo
 from anonymizer.errors import UnwritableOutput
 from anonymizer.report import StreamOutcome
 from anonymizer.video.copying import Audio, CopiedStreams
-from anonymizer.video.encoding import Codec, encoding_for, rounds_time
+from anonymizer.video.encoding import encoding_for, rounds_time
 from anonymizer.video.failures import writing
 from anonymizer.video.muxer import Muxer
 
@@ -34,10 +34,11 @@ class VideoSink:
         source: The film that ``info`` describes.
         info: What the frames look like.
         crf: Constant rate factor; None for one that is hard to tell from the source.
-        lossless: Keep every bit of the RGB frames.
+        lossless: Keep every sample: of the source where nothing was painted, elsewhere of what the
+            conversion to the source's pixel format made of RGB.
         audio: Whether to copy the sound.
-        codec: None for the container's usual one.
-        preset: How long x264 may think.
+        codec: Name of an encoder; None for the source's kind, if it can be written.
+        preset: How long the encoder may think: one of ``encoders.PRESETS``.
     """
 
     def __init__(
@@ -49,12 +50,11 @@ class VideoSink:
         crf: int | None = None,
         lossless: bool = False,
         audio: Audio = "keep",
-        codec: Codec | None = None,
+        codec: str | None = None,
         preset: str = "medium",
     ) -> None:
-        size = (info.width, info.height)
         self._encoding = encoding_for(
-            path, size, crf=crf, lossless=lossless, codec=codec, preset=preset
+            path, info, crf=crf, lossless=lossless, codec=codec, preset=preset
         )
         self._path, self._source, self._info, self._audio = path, source, info, audio
         self._exit = ExitStack()
@@ -80,7 +80,7 @@ class VideoSink:
             self._exit = stack.pop_all()
         self.kept, self.dropped = copied.kept, copied.dropped
         self.streams = copied.outcomes
-        self.warnings = list(copied.warnings)
+        self.warnings = [*self._encoding.warnings, *copied.warnings]
         if rounds_time(self._path, self._info.time_base):
             self.warnings.append(f"{self._path.suffix} holds times in milliseconds only; rounded")
         if self._encoding.codec == "libvpx-vp9" and self._info.sample_aspect_ratio not in (None, 1):

@@ -19,6 +19,7 @@ from anonymizer.video.colour import SCALING, colour_of, matrix_for, swscale_matr
 from anonymizer.video.damage import Damage, Steps
 from anonymizer.video.extent import Reach
 from anonymizer.video.failures import reading
+from anonymizer.video.native import Native, native_of
 from anonymizer.video.orientation import Orientation, orientation_of
 from anonymizer.video.packets import open_input, picture_stream, pictures_of
 from anonymizer.video.prefetch import prefetch as work_ahead
@@ -74,10 +75,21 @@ class VideoSource:
             for picture in pictures_of(container, stream, damage, reach):
                 image, pts = self._upright(picture, reformatter), clock.pts(picture)
                 steps.note(pts)
-                yield Frame(count, pts, self._info.time_base, image)
+                yield Frame(
+                    count,
+                    pts,
+                    self._info.time_base,
+                    image,
+                    self._native(picture, image),
+                )
                 count += 1
             damage.check_end(count, self._info.frames, reach)
             damage.check_steps(steps, self._info.time_base)
+
+    def _native(self, picture: av.VideoFrame, image: NDArray[np.uint8]) -> Native | None:
+        if (picture.width, picture.height) != self._size:
+            return None
+        return native_of(picture, image)
 
     def _upright(self, picture: av.VideoFrame, reformatter: VideoReformatter) -> NDArray[np.uint8]:
         matrix = swscale_matrix(matrix_for(self._info.colour, self._info.height))
@@ -154,6 +166,7 @@ def _info(
         frames=stream.frames or None,
         duration=_duration(container, stream),
         rotation=orientation.rotation,
+        mirrored=orientation.mirrored,
         colour=colour_of(picture),
         sample_aspect_ratio=aspect,
         codec=stream.codec_context.name,

@@ -1,10 +1,16 @@
+from itertools import product
 from typing import Any
 
 import av
 import numpy as np
 import pytest
 
-from anonymizer.video.orientation import Orientation, orientation_from, orientation_of
+from anonymizer.video.orientation import (
+    Orientation,
+    orientation_for,
+    orientation_from,
+    orientation_of,
+)
 
 ONE = 1 << 16
 CASES = {
@@ -40,6 +46,30 @@ def test_a_point_goes_where_the_matrix_sends_it(parts):
     assert list(shown.shape[1::-1]) == (np.ptp(corners, axis=0) + 1).tolist()
     assert shown[y, x].tolist() == [255] * 3
     assert shown.flags.c_contiguous
+
+
+ALL = [Orientation(*flags) for flags in product((False, True), repeat=3)]
+
+
+@pytest.mark.parametrize("orientation", ALL)
+def test_every_orientation_can_be_undone_named_and_asked_for(orientation):
+    image = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
+    shown = orientation.apply(image)
+    assert np.array_equal(orientation.undo(shown), image)
+    assert orientation.undo(shown).flags.c_contiguous
+    assert orientation.size(shown.shape[1::-1]) == (3, 2)
+    assert orientation_from(np.array(orientation.matrix, np.int32)) == orientation
+    named = orientation_for(orientation.rotation, mirrored=orientation.mirrored)
+    assert named == orientation
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_rotation_is_clockwise_and_mirroring_is_none_of_it(turns):
+    image = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
+    shown = orientation_for(90 * turns, mirrored=False).apply(image)
+    assert np.array_equal(shown, np.rot90(image, -turns))
+    mirrored = orientation_for(90 * turns, mirrored=True)
+    assert not any(np.array_equal(mirrored.apply(image), np.rot90(image, k)) for k in range(4))
 
 
 def test_picture_without_a_matrix_is_upright():

@@ -1,0 +1,129 @@
+"""Pictures for the encoder: the source's own samples wherever nothing was painted."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from anonymizer.data import Frame
+from anonymizer.video.conversion import Converter
+from anonymizer.video.native import Layout, Native, Samples, layout_of, planes_of
+from anonymizer.video.orientation import Orientation
+
+
+class Composer:
+    """Makes pictures of one size and format out of frames.
+
+    A frame that shows what was decoded is copied sample by sample. In one that was painted, luma is
+    converted from RGB where a pixel was painted, and chroma where any of its pixels was; alpha
+    becomes opaque there. Frames whose decoded samples are not known, or are laid out otherwise, are
+    converted as a whole.
+
+    Args:
+        size: (width, height) in pixels, as stored.
+        pixel_format: FFmpeg's name of what comes out.
+        orientation: What was done to what is stored to show it upright, and is undone.
+        matrix: H.273 code point of the YUV matrix; one that ``matrix_for`` returned.
+        full: Whether YUV uses the full range.
+    """
+
+    def __init__(
+        self,
+        size: tuple[int, int],
+        pixel_format: str,
+        orientation: Orientation,
+        *,
+        matrix: int,
+        full: bool,
+    ) -> None:
+        self._size, self._format, self._orientation = size, pixel_format, orientation
+        self._layout = layout_of(pixel_format)
+        self._converter = Converter(size, pixel_format, matrix=matrix, full=full)
+
+    def __call__(self, frame: Frame) -> av.VideoFrame:
+        """The picture of a frame; it has no time, and nothing of what came with the source's."""
+        native = frame.native
+        if self._layout is None or not isinstance(native, Native):
+            return self._converted(frame)
+        if not keeps(native.layout, self._layout) or native.size != self._size:
+            return self._converted(frame)
+        picture = av.VideoFrame(*self._size, self._format)
+        places = planes_of(picture, self._layout)
+        for place, samples in zip(places, _fitted(native, self._layout, places), strict=True):
+            np.copyto(place, samples)
+        if (painted := _painted(frame, native)) is not None:
+            self._paint(places, frame, painted)
+        return picture
+
+    def _converted(self, frame: Frame) -> av.VideoFrame:
+        return self._converter(self._orientation.undo(frame.image))
+
+    def _paint(self, places: list[Samples], frame: Frame, painted: NDArray[np.bool_]) -> None:
+        """Put the converted RGB picture over the planes, where it was painted."""
+        layout = cast("Layout", self._layout)
+        converted = planes_of(self._converted(frame), layout)
+        stored = self._orientation.undo(painted)
+        masks = {halved: _shared(stored, halved) for halved in ((False, False), layout.halved)}
+        for plane, (place, samples) in enumerate(zip(places, converted, strict=True)):
+            np.copyto(place, samples, where=masks[layout.is_halved(plane)])
+
+
+def keeps(source: Layout, target: Layout) -> bool:
+    """Whether the samples of one layout have a place in the other, if perhaps in other bits."""
+    if source.kind == "gray" and target.kind == "yuv":
+        return True
+    return (source.kind, source.chroma) == (target.kind, target.chroma)
+
+
+def _painted(frame: Frame, native: Native) -> NDArray[np.bool_] | None:
+    """``(H, W)`` where samples of the source must not be used; None: nowhere.
+
+    Pixels that look different are among them, whatever the frame says of itself.
+    """
+    if frame.image is native.image:
+        return None
+    if frame.changed is None:
+        return np.ones(frame.image.shape[:2], np.bool_)
+    different: NDArray[np.bool_] = frame.image != native.image
+    painted: NDArray[np.bool_] = frame.changed | different[..., 0]
+    return painted | different[..., 1] | different[..., 2]
+
+
+def _shared(painted: NDArray[np.bool_], halved: tuple[bool, bool]) -> NDArray[np.bool_]:
+    """Which samples of a plane belong to any painted pixel."""
+    across, down = halved
+    height, width = painted.shape
+    mask = np.pad(painted, ((0, height % 2 * down), (0, width % 2 * across)))
+    if across:
+        mask = mask[:, 0::2] | mask[:, 1::2]
+    return mask[0::2] | mask[1::2] if down else mask
+
+
+def _fitted(native: Native, target: Layout, places: list[Samples]) -> list[Samples]:
+    """The planes of a picture in the depth and number of another layout."""
+    planes = list(native.planes)
+    if native.layout.alpha and not target.alpha:
+        planes.pop()
+    planes = [_deepened(plane, native.layout.depth, target.depth) for plane in planes]
+    if native.layout.kind != target.kind:  # a grey picture has no colour
+        neutral = 1 << (target.depth - 1)
+        planes += [np.full(place.shape, neutral, place.dtype) for place in places[1:3]]
+    if target.alpha and not native.layout.alpha:
+        planes.append(np.full(places[-1].shape, (1 << target.depth) - 1, places[-1].dtype))
+    return planes
+
+
+def _deepened(plane: Samples, depth: int, wanted: int) -> Samples:
+    """Samples of other bits: more are shifted in, fewer are rounded to."""
+    if depth == wanted:
+        return plane
+    if depth < wanted:
+        deeper: Samples = plane.astype(np.uint16) << np.uint16(wanted - depth)
+        return deeper
+    lost = depth - wanted
+    fewer = (plane.astype(np.uint32) + (1 << (lost - 1))) >> lost
+    fits: Samples = fewer.clip(max=(1 << wanted) - 1)
+    return fits.astype(np.uint8 if wanted == 8 else np.uint16)
