@@ -178,6 +178,8 @@ class Anonymizer:
             crf=settings.media.crf,
             lossless=settings.media.lossless,
             audio=settings.media.audio,
+            codec=settings.media.codec,
+            preset=settings.media.preset,
         )
         try:
             with sink:

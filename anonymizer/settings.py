@@ -22,6 +22,19 @@ Init = Literal["guide", "noise", "source"]
 Expression = Literal["on", "off"]
 Match = Literal["tone", "none"]
 OnDoubt = Literal["cover", "stop"]
+Codec = Literal["libx264", "libx265", "libvpx-vp9", "libsvtav1", "prores_ks", "ffv1"]
+Preset = Literal[
+    "ultrafast",
+    "superfast",
+    "veryfast",
+    "faster",
+    "fast",
+    "medium",
+    "slow",
+    "slower",
+    "veryslow",
+    "placebo",
+]
 
 
 def _choose(name: str, value: object, legal: object) -> None:
@@ -120,10 +133,18 @@ class Media:
     crf: int | None = None
     """Constant rate factor, 0 (best) to 51; None takes the sink's default."""
     lossless: bool = False
+    """Keep every sample of what is not painted, in the source's own pixel format."""
     audio: Audio = "keep"
+    codec: Codec | None = None
+    """Encoder, as FFmpeg calls it; None for one of the source's kind, or H.264."""
+    preset: Preset = "medium"
+    """How long the encoder may think."""
 
     def __post_init__(self) -> None:
         _choose("audio", self.audio, Audio)
+        _choose("preset", self.preset, Preset)
+        if self.codec is not None:
+            _choose("codec", self.codec, Codec)
         if self.crf is not None:
             _whole("crf", self.crf, 0, 51)
             if self.lossless:

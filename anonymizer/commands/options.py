@@ -16,10 +16,12 @@ from anonymizer import settings as configuration
 from anonymizer.commands.console import exits
 from anonymizer.settings import (
     Audio,
+    Codec,
     Expression,
     Init,
     Match,
     OnDoubt,
+    Preset,
     Recall,
     Replace,
     Settings,
@@ -48,8 +50,10 @@ OPTIONS: Final[dict[str, tuple[Any, str]]] = {
     "chunk": (int, "Frames painted together. Default: 16."),
     "overlap": (int, "Painted frames shown to the next chunk. Default: 4."),
     "media.crf": (int, "Quality of the video, 0 (best) to 51. Default: 18."),
-    "media.lossless": (bool, "Lose nothing."),
+    "media.lossless": (bool, "Lose nothing of what is not painted."),
     "media.audio": (Audio, "Default: keep."),
+    "media.codec": (Codec, "Encoder of the video. Default: the source's kind."),
+    "media.preset": (Preset, "How long the encoder may think. Default: medium."),
     "checking.second_detector": (
         str,
         "Looks for what was missed: a detector, none, or auto: the first whose weights are there.",
