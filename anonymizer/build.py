@@ -11,7 +11,7 @@ import mediators
 from anonymizer import plain
 from anonymizer.errors import MissingWeights, UsageError
 from anonymizer.pipeline import Brush, Studio
-from anonymizer.protocols import Detector, Mediator, Replacer
+from anonymizer.protocols import Detector, Embedder, Mediator, Replacer
 from anonymizer.reading import Reading
 from anonymizer.settings import Painting, Recall, Settings
 from anonymizer.verify import Second
@@ -90,6 +90,20 @@ def second(settings: Settings) -> Second | None:
             if wanted != "auto":
                 raise
     return None
+
+
+def embedder(settings: Settings) -> Embedder | None:
+    """What tells whether a new face is the old person's; None if there is none, or none is wanted.
+
+    Raises:
+        MissingWeights: if a named one is not installed.
+    """
+    from anonymizer import embedder as room
+
+    wanted = settings.checking.embedder
+    if wanted == "none" or (wanted == "auto" and not room.present()):
+        return None
+    return room.load()
 
 
 def detector_names() -> list[str]:

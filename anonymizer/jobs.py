@@ -70,6 +70,7 @@ class Anonymizer:
         chosen = studio or build.studio(settings)
         self._studio = replace(chosen, cover=chosen.cover or build.cover())
         self._second = build.second(settings)
+        self._embedder = build.embedder(settings)
 
     def file(
         self,
@@ -192,8 +193,9 @@ class Anonymizer:
     def _verified(
         self, source: Path, target: Path, plan: Plan, progress: Progress | None
     ) -> Verification:
+        films = open_source(source), open_source(target)
         return verify.examine(
-            open_source(source), open_source(target), plan, self._second, progress=progress
+            *films, plan, self._second, embedder=self._embedder, progress=progress
         )
 
     def _report(
@@ -257,7 +259,10 @@ def verified(
     plan = pipeline.analyse(film, finder, gap=gap, progress=progress)
     second = build.second(settings)
     written = open_source(output)
-    return verify.examine(film, written, plan, second, guessed=False, progress=progress)
+    embedder = build.embedder(settings)
+    return verify.examine(
+        film, written, plan, second, embedder=embedder, guessed=False, progress=progress
+    )
 
 
 def _of_this(planned: PlanFile | None, source: Path, fingerprint: str) -> Plan | None:

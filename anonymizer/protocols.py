@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer.data import Carry, Clip, Face, Frame, StreamInfo
+from anonymizer.data import Box, Carry, Clip, Face, Frame, StreamInfo
 
 if TYPE_CHECKING:
     import torch
@@ -48,6 +48,31 @@ class Detector(Protocol):
 def provider_of(part: object) -> str:
     """What a part computes on, as its attribute ``provider`` says; ``unknown`` without one."""
     return str(getattr(part, "provider", "unknown"))
+
+
+class Embedder(Protocol):
+    """Tells whether two pictures show one person."""
+
+    @property
+    def name(self) -> str:
+        """What reports call it."""
+        ...
+
+    @property
+    def threshold(self) -> float:
+        """Distance below which two faces are one person's."""
+        ...
+
+    @property
+    def false_match_rate(self) -> float:
+        """Upper limit of the share of pairs of different people below the threshold."""
+        ...
+
+    def distance(
+        self, before: NDArray[np.uint8], after: NDArray[np.uint8], box: Box
+    ) -> float | None:
+        """Distance of what two pictures ``(H, W, 3)`` show in a box; None if it cannot tell."""
+        ...
 
 
 class Reader(Protocol):

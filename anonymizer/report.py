@@ -34,6 +34,21 @@ class Doubt:
     """``plan``, or the name of the second detector."""
     likeness: float
     """Correlation of fine structure with the original, as ``anonymizer.likeness`` measures it."""
+    distance: float | None = None
+    """Of the embedder, where it is the one that took the new face for the original person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recognition:
+    """What a network that tells people apart said."""
+
+    embedder: str
+    faces: int
+    """Faces it could compare: not small, dark or cut."""
+    threshold: float
+    """Distance below which it takes two faces for one person's."""
+    false_match_rate: float
+    """Upper limit of the share of different people that it takes for one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +71,8 @@ class Verification:
     """Upper limit of the share of faces that are still to be seen."""
     confidence: float
     """Of that limit."""
+    recognition: Recognition | None = None
+    """Present where an embedder looked."""
     repaired: tuple[Doubt, ...] = ()
     """Found by an earlier look, and covered since."""
 

@@ -11,7 +11,7 @@ from typing import Final
 from xml.etree.ElementTree import Element
 
 from anonymizer.markup import element, table, text_of
-from anonymizer.report import Doubt, Report, TrackOutcome
+from anonymizer.report import Doubt, Recognition, Report, TrackOutcome
 from anonymizer.reportchart import KINDS, counts_of, coverage, moments
 
 HEAD: Final = '<!DOCTYPE html>\n<html lang="en"><head><meta name="generator" content="veilframe">'
@@ -111,6 +111,8 @@ def _looked(report: Report) -> Iterator[Element]:
         else ("no second detector was at hand, so what the first one missed is not known")
     )
     yield element("li", f"{_count(seen.faces, 'face')} compared with the original; {by}")
+    if seen.recognition:
+        yield element("li", _recognition(seen.recognition))
     if seen.faces:
         yield _bound(report)
     if report.skipped_packets:
@@ -142,6 +144,13 @@ def _track_row(track: TrackOutcome) -> list[object]:
     return [track.track, track.shot, frames, moments(track), *counts_of(track), track.action]
 
 
+def _recognition(seen: Recognition) -> str:
+    return (
+        f"{_count(seen.faces, 'face')} compared by {seen.embedder}, which takes fewer than "
+        f"{100 * seen.false_match_rate:g} % of different people for one"
+    )
+
+
 def _doubts(doubts: Sequence[Doubt]) -> Iterator[Element]:
     heads = ["frame", "time", "box (pixels)", "found by", "score", "likeness"]
     yield _many(table("Faces", heads, [_doubt_row(doubt) for doubt in doubts[:MOST]]))
@@ -151,7 +160,10 @@ def _doubts(doubts: Sequence[Doubt]) -> Iterator[Element]:
 def _doubt_row(doubt: Doubt) -> list[object]:
     box = ", ".join(f"{edge:.0f}" for edge in doubt.box)
     seconds = f"{doubt.seconds:.2f} s"
-    return [doubt.frame, seconds, box, doubt.finder, f"{doubt.score:.2f}", f"{doubt.likeness:.2f}"]
+    alike = f"{doubt.likeness:.2f}"
+    if doubt.distance is not None:
+        alike = f"taken for the same person (distance {doubt.distance:.2f})"
+    return [doubt.frame, seconds, box, doubt.finder, f"{doubt.score:.2f}", alike]
 
 
 def _rest(count: int) -> list[Element]:

@@ -64,7 +64,9 @@ def _kind(kind: Any, parts: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401 -
     if get_origin(kind) is Literal:
         return {"enum": list(get_args(kind))}
     if get_origin(kind) is UnionType:
-        return {"type": [_PLAIN[part] for part in get_args(kind)]}
+        if all(part in _PLAIN for part in get_args(kind)):
+            return {"type": [_PLAIN[part] for part in get_args(kind)]}
+        return {"anyOf": [_kind(part, parts) for part in get_args(kind)]}
     if get_origin(kind) is tuple:
         return _array(get_args(kind), parts)
     if get_origin(kind) is dict:

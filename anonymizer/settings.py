@@ -22,6 +22,7 @@ Init = Literal["guide", "noise", "source"]
 Expression = Literal["on", "off"]
 Match = Literal["tone", "none"]
 OnDoubt = Literal["cover", "stop"]
+EmbedderName = Literal["auto", "dlib", "none"]
 Codec = Literal["libx264", "libx265", "libvpx-vp9", "libsvtav1", "prores_ks", "ffv1"]
 Preset = Literal[
     "ultrafast",
@@ -158,11 +159,14 @@ class Checking:
     second_detector: str = "auto"
     """Searches the original once more: a name, ``none``, or ``auto`` for the first one whose
     weights are at hand and that was not used for finding."""
+    embedder: EmbedderName = "auto"
+    """Looks whether a new face is the old person's; ``auto`` if the extra ``verify`` is there."""
     on_doubt: OnDoubt = "cover"
     """``cover`` hides what is found and looks once more; ``stop`` publishes nothing."""
 
     def __post_init__(self) -> None:
         _choose("on-doubt", self.on_doubt, OnDoubt)
+        _choose("embedder", self.embedder, EmbedderName)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from anonymizer import geometry
 from anonymizer.data import Face, Frame
 from anonymizer.likeness import ALIKE, likeness
 from anonymizer.plan import Plan
-from anonymizer.protocols import Detector, Source
-from anonymizer.report import Doubt, Verification
+from anonymizer.protocols import Detector, Embedder, Source
+from anonymizer.report import Doubt, Recognition, Verification
 
 SAME_FACE: Final = 0.4
 """IoU from which two boxes in one frame are of one face."""
@@ -44,6 +44,7 @@ class Second:
 @dataclass(slots=True)
 class _Tally:
     faces: int = 0
+    embedded: int = 0
     doubts: list[Doubt] = field(default_factory=list)
     times: tuple[list[Fraction], list[Fraction]] = field(default_factory=lambda: ([], []))
     """Seconds of every frame read, of the original and of the output."""
@@ -55,6 +56,7 @@ def examine(
     plan: Plan,
     second: Second | None = None,
     *,
+    embedder: Embedder | None = None,
     guessed: bool = True,
     progress: Told | None = None,
 ) -> Verification:
@@ -68,6 +70,7 @@ def examine(
         output: What is to be published; of any size.
         plan: Where faces are.
         second: Looks for what the plan does not hold.
+        embedder: Looks whether a new face is the old person's.
         guessed: Whether places between and beyond sightings count: only who made the output can
             insist that it changed there too.
         progress: Told after every batch.
@@ -79,10 +82,11 @@ def examine(
         counted = tally.faces
         found = second.detector.detect([one for one, _ in batch]) if second else [[]] * len(batch)
         for pair, seen in zip(batch, found, strict=True):
-            _compare(pair, plan, seen, second.name if second else "", tally, guessed=guessed)
+            finder = second.name if second else ""
+            _compare(pair, plan, seen, finder, embedder, tally, guessed=guessed)
         if progress:
             progress("check", batch[-1][0].index + 1, tally.faces - counted)
-    return _verification(tally, tick, second)
+    return _verification(tally, tick, second, embedder)
 
 
 def paired(original: Iterable[Frame], output: Iterable[Frame], tick: Fraction) -> Iterator[Pair]:
@@ -147,20 +151,38 @@ def _noted(frames: Iterable[Frame], times: list[Fraction]) -> Iterator[Frame]:
 
 
 def _compare(
-    pair: Pair, plan: Plan, seen: Sequence[Face], finder: str, tally: _Tally, *, guessed: bool
+    pair: Pair,
+    plan: Plan,
+    seen: Sequence[Face],
+    finder: str,
+    embedder: Embedder | None,
+    tally: _Tally,
+    *,
+    guessed: bool,
 ) -> None:
     """Add to the tally what one pair of frames shows."""
-    index = pair[0].index
-    hidden, kept = _planned(plan, index, guessed=guessed)
+    hidden, kept = _planned(plan, pair[0].index, guessed=guessed)
     more = [face for face in seen if not _among(face, kept)]
     wanted = [(face, "plan") for face in hidden] + [(face, finder) for face in more]
     tally.faces += len(hidden) + sum(not _among(face, hidden) for face in more)
     doubtful: list[Face] = []
     for face, name in wanted:
         alike = _likeness(pair, face)
-        if alike >= ALIKE and not _among(face, doubtful):
+        distance = _recognised(pair, face, embedder, tally) if alike < ALIKE else None
+        if (alike >= ALIKE or distance is not None) and not _among(face, doubtful):
             doubtful.append(face)
-            tally.doubts.append(_doubt(pair, face, name, alike))
+            tally.doubts.append(_doubt(pair, face, name, alike, distance))
+
+
+def _recognised(pair: Pair, face: Face, embedder: Embedder | None, tally: _Tally) -> float | None:
+    """The embedder's distance, where it is so small that it takes both faces for one person's."""
+    if embedder is None:
+        return None
+    distance = embedder.distance(pair[0].image, pair[1].image, face.box)
+    if distance is None:
+        return None
+    tally.embedded += 1
+    return distance if distance < embedder.threshold else None
 
 
 def _likeness(pair: Pair, face: Face) -> float:
@@ -187,7 +209,7 @@ def _among(face: Face, others: Sequence[Face]) -> bool:
     return bool(geometry.iou([face.box], [other.box for other in others]).max() >= SAME_FACE)
 
 
-def _doubt(pair: Pair, face: Face, finder: str, alike: float) -> Doubt:
+def _doubt(pair: Pair, face: Face, finder: str, alike: float, distance: float | None) -> Doubt:
     one, other = pair
     box = tuple(round(edge, 1) for edge in face.box)
     return Doubt(
@@ -198,10 +220,13 @@ def _doubt(pair: Pair, face: Face, finder: str, alike: float) -> Doubt:
         score=round(face.score, 3),
         finder=finder,
         likeness=round(alike, 3),
+        distance=None if distance is None else round(distance, 3),
     )
 
 
-def _verification(tally: _Tally, tick: Fraction, second: Second | None) -> Verification:
+def _verification(
+    tally: _Tally, tick: Fraction, second: Second | None, embedder: Embedder | None
+) -> Verification:
     ones, others = tally.times
     latest = max((abs(a - b) for a, b in zip(ones, others, strict=False)), default=Fraction(0))
     return Verification(
@@ -214,4 +239,9 @@ def _verification(tally: _Tally, tick: Fraction, second: Second | None) -> Verif
         doubts=tuple(tally.doubts),
         leak_bound=leak_bound(len(tally.doubts), tally.faces),
         confidence=CONFIDENCE,
+        recognition=Recognition(
+            embedder.name, tally.embedded, embedder.threshold, embedder.false_match_rate
+        )
+        if embedder
+        else None,
     )

@@ -17,6 +17,7 @@ from anonymizer.commands.console import exits
 from anonymizer.settings import (
     Audio,
     Codec,
+    EmbedderName,
     Expression,
     Init,
     Match,
@@ -57,6 +58,10 @@ OPTIONS: Final[dict[str, tuple[Any, str]]] = {
     "checking.second_detector": (
         str,
         "Looks for what was missed: a detector, none, or auto: the first whose weights are there.",
+    ),
+    "checking.embedder": (
+        EmbedderName,
+        "Looks whether a new face is the old person's. Default: auto, if the extra is there.",
     ),
     "checking.on_doubt": (OnDoubt, "If the result may still show a face. Default: cover."),
     "device": (str, "auto, cpu, cuda, cuda:N or mps. Default: auto."),
