@@ -32,8 +32,10 @@ Action = Literal["replace", "cover", "keep"]
 """What becomes of a track: a new face, a solid cover, or nothing because a person said so."""
 
 
-def _frozen(array: NDArray[np.generic]) -> None:
-    array.flags.writeable = False
+def _frozen(*arrays: NDArray[np.generic] | None) -> None:
+    for array in arrays:
+        if array is not None:
+            array.flags.writeable = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ class Colour:
     matrix: int | None = None
     full_range: bool | None = None
     """None when the stream does not say."""
+    mastering: object | None = None
+    """What a film of high dynamic range tells of its display, for the room ``video``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +100,7 @@ class Frame:
     image: NDArray[np.uint8]
     """``(H, W, 3)`` RGB, read-only."""
     native: object | None = None
-    """The decoded samples that ``image`` was first made of; only the room ``video`` looks into it.
-    Whoever paints passes it on, so that what is not painted keeps its samples and bit depth."""
+    """What ``image`` was decoded from, for the room ``video``; whoever paints passes it on."""
     changed: NDArray[np.bool_] | None = None
     """``(H, W)`` True where the picture was painted, even if the values stayed by chance. None: not
     known, so no sample of ``native`` is used unless ``image`` is the very array decoded from it."""
@@ -109,8 +112,9 @@ class Frame:
         _frozen(image)
         if changed is not None:
             if changed.shape != image.shape[:2] or changed.dtype != np.bool_:
-                wanted = f"{image.shape[:2]} bool"
-                raise ValueError(f"changed must be {wanted}, got {changed.shape} {changed.dtype}")
+                raise ValueError(
+                    f"changed must be (H, W) bool, got {changed.shape} {changed.dtype}"
+                )
             _frozen(changed)
 
     def __repr__(self) -> str:
@@ -144,14 +148,12 @@ class Face:
             raise ValueError("box must be finite with x0 < x1 and y0 < y1")
         if not 0 <= self.score <= 1:
             raise ValueError(f"score must be in [0, 1], got {self.score}")
-        if self.landmarks is not None:
-            if self.landmarks.shape != (5, 2) or not np.isfinite(self.landmarks).all():
-                raise ValueError(f"landmarks must be finite (5, 2), got {self.landmarks.shape}")
-            _frozen(self.landmarks)
-        if self.motion is not None:
-            if self.motion.ndim != 1 or not np.isfinite(self.motion).all():
-                raise ValueError(f"motion must be finite (K,), got {self.motion.shape}")
-            _frozen(self.motion)
+        points, motion = self.landmarks, self.motion
+        if points is not None and (points.shape != (5, 2) or not np.isfinite(points).all()):
+            raise ValueError(f"landmarks must be finite (5, 2), got {points.shape}")
+        if motion is not None and (motion.ndim != 1 or not np.isfinite(motion).all()):
+            raise ValueError(f"motion must be finite (K,), got {motion.shape}")
+        _frozen(points, motion)
 
     def __repr__(self) -> str:
         return f"Face(score={self.score:.2f}, landmarks={self.landmarks is not None})"
@@ -258,10 +260,10 @@ class Clip:
             if array.shape != shape:
                 raise ValueError(f"{name} must be {shape}, got {array.shape}")
             _frozen(array)
-        if self.motion is not None:
-            if self.motion.ndim != 2 or len(self.motion) != count:
-                raise ValueError(f"motion must be ({count}, K), got {self.motion.shape}")
-            _frozen(self.motion)
+        motion = self.motion
+        if motion is not None and (motion.ndim != 2 or len(motion) != count):
+            raise ValueError(f"motion must be ({count}, K), got {motion.shape}")
+        _frozen(motion)
         if not 0 <= self.lead < count:
             raise ValueError(f"lead {self.lead} must leave at least one of {count} crops")
 
@@ -289,8 +291,7 @@ class Correspondence:
     def __post_init__(self) -> None:
         if self.grid.shape != (*self.valid.shape, 2):
             raise ValueError(f"grid {self.grid.shape} does not fit valid {self.valid.shape}")
-        _frozen(self.grid)
-        _frozen(self.valid)
+        _frozen(self.grid, self.valid)
 
 
 class Carry:

@@ -11,6 +11,7 @@ import av
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
 from anonymizer.data import Colour
+from anonymizer.video.hdr import mastering_of
 
 BT709: Final = 1
 BT601: Final = 6
@@ -38,6 +39,7 @@ def colour_of(picture: av.VideoFrame) -> Colour:
         transfer=_known(picture.color_trc),
         matrix=_known(picture.colorspace),
         full_range=True if picture.format.name.startswith("yuvj") else full,
+        mastering=mastering_of(picture),
     )
 
 

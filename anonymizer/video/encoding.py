@@ -11,6 +11,7 @@ from typing import Final
 from anonymizer.data import StreamInfo
 from anonymizer.errors import UsageError
 from anonymizer.video.encoders import ENCODERS, FFV1, X264, X265, Encoder, Request
+from anonymizer.video.hdr import mastering_in, parameters
 from anonymizer.video.native import Layout, layout_of
 from anonymizer.video.orientation import orientation_for
 
@@ -105,7 +106,8 @@ def encoding_for(
     if not fits:
         raise UsageError(f"this PyAV cannot write {codec or suffix}; choose another --codec")
     fit = min(fits, key=lambda fit: _loss(fit.layout, wanted, exact=lossless))
-    options = fit.encoder.options(Request(crf, lossless, preset), fit.layout)
+    extra = parameters(info.colour, fit.encoder.name)
+    options = fit.encoder.options(Request(crf, lossless, preset, extra), fit.layout)
     said = _warnings(fit, wanted, info, asked=codec is not None)
     if crf is not None and fit.encoder.crf is None:
         said += (f"{fit.encoder.title} has no constant rate factor; --crf is not used",)
@@ -213,6 +215,13 @@ def _warnings(fit: _Fit, wanted: Layout, info: StreamInfo, *, asked: bool) -> tu
         said.append(f"{fit.encoder.title} holds no transparency here; left out")
     if _colour_lost(fit.layout, wanted) > _FINER:
         said.append(f"colours are stored as {fit.pixel_format}, coarser than in the source")
+    told = mastering_in(info.colour)
+    if (told.display or told.light) and not parameters(info.colour, fit.encoder.name):
+        said.append(f"{fit.encoder.title} cannot tell what display it is for; left out")
+    if told.dynamic:
+        said.append(
+            "what single frames tell of their brightness (HDR10+, Dolby Vision) is left out"
+        )
     return tuple(said)
 
 
