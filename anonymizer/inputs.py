@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -77,10 +78,10 @@ def _place(file: Path, output: Path | None, root: Path, written: Callable[[str],
 
 
 def _insist_on_distinct(pairs: Sequence[tuple[Path, Path]]) -> None:
-    taken: dict[Path, Path] = {}
-    sources = {source.resolve() for source, _ in pairs}
+    taken: dict[str, Path] = {}
+    sources = {os.path.realpath(source) for source, _ in pairs}  # not resolve: loops
     for source, destination in pairs:
-        real = destination.resolve()
+        real = os.path.realpath(destination)
         if real in sources:
             raise UsageError(f"{destination}: is an input; choose another --output")
         if real in taken:

@@ -16,8 +16,44 @@ from anonymizer.errors import JobError, UsageError
 DONE, FAILED, USAGE, DOUBT, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes."""
 
-out = Console(highlight=False, markup=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+_JOINER = "\u200d"
+"""Between the parts of one emoji; other characters that cannot be seen are escaped."""
+
+
+def one_line(text: str, encoding: str = "utf-8") -> str:
+    r"""The text as one line that can be written: file names may hold anything.
+
+    >>> one_line("a\nb\x1b[31m.mp4")
+    'a\\nb\\x1b[31m.mp4'
+    """
+    shown = (
+        char if char.isprintable() or char == _JOINER else char.encode("unicode_escape").decode()
+        for char in text
+    )
+    return "".join(shown).encode(encoding, "backslashreplace").decode(encoding)
+
+
+class Lines(Console):
+    """A console where every text that is printed is one line of plain text."""
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+    def print(self, *objects: object, **options: Any) -> None:  # noqa: ANN401 - as rich has it
+        """Print texts as lines, and all else as it is."""
+        lines = [one_line(o, self.encoding) if isinstance(o, str) else o for o in objects]
+        super().print(*lines, **options)
+
+
+class _OneLine(logging.Formatter):
+    """Log messages of one line; tracebacks have more."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - as it is called there
+        return one_line(super().formatMessage(record))
+
+
+out = Lines()
+err = Lines(stderr=True)
 
 Output = Annotated[
     Path | None,
@@ -37,7 +73,9 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print more.")]
 def log(verbose: bool) -> None:
     """Say more on stderr where that is asked for."""
     level = logging.DEBUG if verbose else logging.WARNING
-    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(_OneLine("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=level, handlers=[handler])
 
 
 def failed(source: Path, reason: str) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
+from anonymizer.commands.console import one_line
+
 if TYPE_CHECKING:
     from anonymizer.pipeline import Progress, Stage
 
@@ -22,7 +24,7 @@ def watching(console: Console, source: Path, *, quiet: bool) -> Iterator[Progres
         yield None
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.completed} frames, {task.fields[faces]} faces"),
         TextColumn("{task.fields[fps]} fps"),
@@ -32,7 +34,11 @@ def watching(console: Console, source: Path, *, quiet: bool) -> Iterator[Progres
         stages: list[Stage] = ["find", "paint", "check"]
         tasks = {
             stage: bars.add_task(
-                f"{stage:6} {source.name}", total=None, faces=0, fps="", visible=stage == "find"
+                f"{stage:6} {one_line(source.name)}",
+                total=None,
+                faces=0,
+                fps="",
+                visible=stage == "find",
             )
             for stage in stages
         }
