@@ -100,6 +100,8 @@ class Damage:
             self.warnings.append(f"{reason}, or its last picture stays")
         elif short:
             self.warnings.append(f"the file is {short} bytes shorter than its header says")
+        elif missing > 1 and reach.unread() > _UNREAD:
+            self.warnings.append(f"about {missing} frames of its end cannot be read")
 
     def check_steps(self, steps: Steps, time_base: Fraction) -> None:
         """Warn of holes in a film that otherwise goes on evenly; a file may have lost them."""
