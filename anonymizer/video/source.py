@@ -19,6 +19,7 @@ from anonymizer.video.colour import SCALING, colour_of, matrix_for, swscale_matr
 from anonymizer.video.damage import Damage, Steps
 from anonymizer.video.extent import Reach
 from anonymizer.video.failures import reading
+from anonymizer.video.fields import WARNING, whole
 from anonymizer.video.native import Native, native_of
 from anonymizer.video.orientation import Orientation, orientation_of
 from anonymizer.video.packets import open_input, picture_stream, pictures_of
@@ -54,7 +55,7 @@ class VideoSource:
 
     @property
     def warnings(self) -> list[str]:
-        """What seems to be missing beside those, by the latest reading, in sentences."""
+        """What seems to be missing beside those, or was changed, by the latest reading."""
         return list(self._damage.warnings)
 
     def __iter__(self) -> Iterator[Frame]:
@@ -72,7 +73,8 @@ class VideoSource:
             stream = _prepared(container, self._path)
             clock, reformatter, count = Clock(), VideoReformatter(), 0
             reach, steps = Reach(container, stream), Steps()
-            for picture in pictures_of(container, stream, damage, reach):
+            decoded = pictures_of(container, stream, damage, reach)
+            for picture in whole(decoded, lambda: damage.warnings.append(WARNING)):
                 image, pts = self._upright(picture, reformatter), clock.pts(picture)
                 steps.note(pts)
                 yield Frame(
