@@ -10,7 +10,7 @@ from typing import Final
 
 from anonymizer.data import StreamInfo
 from anonymizer.errors import UsageError
-from anonymizer.video.encoders import ENCODERS, FFV1, X264, X265, Encoder, Request
+from anonymizer.video.encoders import ENCODERS, FFV1, MP4, VP9, X264, X265, Encoder, Request
 from anonymizer.video.hdr import mastering_in, parameters
 from anonymizer.video.native import Layout, layout_of
 from anonymizer.video.orientation import orientation_for
@@ -101,7 +101,7 @@ def encoding_for(
     fits = [
         _Fit(encoder, layout)
         for encoder in _candidates(suffix, info, codec, lossless=lossless)
-        if (layout := _nearest(encoder, wanted, size)) is not None
+        if (layout := _nearest(encoder, suffix, wanted, size)) is not None
     ]
     if not fits:
         raise UsageError(f"this PyAV cannot write {codec or suffix}; choose another --codec")
@@ -154,12 +154,12 @@ def _family(info: StreamInfo) -> str:
     return _DECODERS.get(info.codec, info.codec)
 
 
-def _nearest(encoder: Encoder, wanted: Layout, size: tuple[int, int]) -> Layout | None:
+def _nearest(encoder: Encoder, suffix: str, wanted: Layout, size: tuple[int, int]) -> Layout | None:
     """What of a layout an encoder can take with least loss; None where it takes nothing."""
     layouts = list(encoder.layouts)
     if encoder is X264 and layouts:
         layouts.append(_RGB)
-    if encoder is X265:  # as a film of its own, which few players show
+    if encoder is X265 or (encoder is VP9 and suffix in MP4):  # few players, no place
         layouts = [each for each in layouts if not each.alpha]
     if not encoder.odd:
         layouts = [each for each in layouts if not _halves_odd(each, size)]

@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 from av.container import InputContainer
 from av.stream import Disposition, Stream
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from anonymizer.errors import UnreadableVideo
@@ -85,13 +86,21 @@ def packets_of(
 
 
 def pictures_of(
-    container: InputContainer, stream: VideoStream, damage: Damage, reach: Reach | None = None
+    container: InputContainer,
+    stream: VideoStream,
+    damage: Damage,
+    reach: Reach | None = None,
+    decoder: VideoCodecContext | None = None,
 ) -> Iterator[av.VideoFrame]:
-    """Decoded pictures in the order they are shown; packets that cannot be decoded are skipped."""
+    """Decoded pictures in the order they are shown; packets that cannot be decoded are skipped.
+
+    ``decoder`` is used instead of the stream's own.
+    """
+    decode = (decoder or stream).decode
     awaited = Awaited(damage, container.format.name)
     for packet in packets_of(container, [stream], damage, reach):
         try:
-            pictures = stream.decode(packet)
+            pictures = decode(packet)
         except av.error.FFmpegError as error:
             damage.bad(error, tolerated=awaited.tolerant)
         else:
@@ -99,7 +108,7 @@ def pictures_of(
             awaited.sent(packet)
             yield from _noted(pictures, awaited)
     try:
-        pictures = stream.decode(None)
+        pictures = decode(None)
     except av.error.FFmpegError as error:
         damage.bad(error)
     else:

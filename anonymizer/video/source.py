@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from anonymizer.data import Frame, StreamInfo
 from anonymizer.errors import UnreadableVideo
+from anonymizer.video import alpha
 from anonymizer.video.colour import SCALING, colour_of, matrix_for, swscale_matrix, swscale_range
 from anonymizer.video.damage import Damage, Steps
 from anonymizer.video.extent import Reach
@@ -73,7 +74,11 @@ class VideoSource:
             stream = _prepared(container, self._path)
             clock, reformatter, count = Clock(), VideoReformatter(), 0
             reach, steps = Reach(container, stream), Steps()
-            decoded = pictures_of(container, stream, damage, reach)
+            transparent = self._info.pixel_format == alpha.PIXEL_FORMAT and alpha.has_alpha(stream)
+            if alpha.has_alpha(stream) and not transparent:
+                damage.warnings.append(alpha.WARNING)
+            decoder = alpha.alpha_decoder() if transparent else None
+            decoded = pictures_of(container, stream, damage, reach, decoder)
             for picture in whole(decoded, lambda: damage.warnings.append(WARNING)):
                 image, pts = self._upright(picture, reformatter), clock.pts(picture)
                 steps.note(pts)
@@ -156,6 +161,7 @@ def _info(
     orientation: Orientation,
 ) -> StreamInfo:
     width, height = picture.width, picture.height
+    transparent = alpha.has_alpha(stream) and orientation == Orientation()
     aspect = stream.sample_aspect_ratio or None
     if orientation.transpose:
         width, height = height, width
@@ -172,7 +178,7 @@ def _info(
         colour=colour_of(picture),
         sample_aspect_ratio=aspect,
         codec=stream.codec_context.name,
-        pixel_format=picture.format.name,
+        pixel_format=alpha.PIXEL_FORMAT if transparent else picture.format.name,
         has_audio=bool(container.streams.audio),
     )
 
