@@ -9,12 +9,12 @@ from typing import Literal
 
 import av
 from av.container import OutputContainer
-from av.stream import Disposition, Stream
+from av.stream import Stream
 
 from anonymizer.report import Fate, StreamOutcome
 from anonymizer.video.damage import Damage
 from anonymizer.video.failures import reading
-from anonymizer.video.packets import open_input, packets_of, picture_stream
+from anonymizer.video.packets import is_cover, open_input, packets_of, picture_stream
 
 Audio = Literal["keep", "drop"]
 
@@ -42,7 +42,7 @@ class CopiedStreams:
         self.dropped: list[str] = []
         """Streams left out on purpose, in words."""
         self.warnings: list[str] = []
-        """Streams lost because the container cannot hold them, in words."""
+        """Streams that people would miss, lost for what cannot be helped, in words."""
         self._waiting: Iterator[av.Packet[Stream]] = iter(())
         self._first: av.Packet[Stream] | None = None
 
@@ -88,6 +88,8 @@ class CopiedStreams:
         if stream.type not in self._kinds:
             self.dropped.append(_named(stream))
             self._reasons[stream.index] = _reason(stream)
+            if stream.type == "video" and not is_cover(stream):
+                self.warnings.append(f"{_named(stream)} is left out; {_reason(stream)}")
             return
         try:
             target = output.add_stream_from_template(stream, opaque=True)
@@ -147,7 +149,7 @@ def _reason(stream: Stream) -> str:
     """Why a stream of this kind is left out on purpose."""
     if stream.type == "audio":
         return "sound was not wanted"
-    if stream.type == "video" and not stream.disposition & Disposition.attached_pic:
+    if stream.type == "video" and not is_cover(stream):
         return "only one film is anonymized"
     return "may show or tell who was filmed"
 

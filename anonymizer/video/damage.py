@@ -24,6 +24,10 @@ _TINY: Final = 16
 """Bytes of a packet that may say just that nothing changed; MPEG-4 gives no picture for those."""
 _MOSTLY: Final = 0.9
 """Share of steps that are alike in a film of constant rate, some frames of which are lost."""
+_HOLE: Final = 4
+"""As many usual steps at once are a hole in it."""
+_ENOUGH: Final = 8
+"""As many steps that are alike make a rate."""
 _JOINED_ANYWHERE: Final = {"mpegts", "mpeg"}
 """Formats of broadcasts, whose recordings begin between two key frames."""
 
@@ -88,6 +92,8 @@ class Damage:
         Raises:
             DamagedVideo: if the end is cut off.
         """
+        if self.total:
+            self.warnings.append(f"damaged packets were skipped: {self.total}")
         missing = (expected or 0) - frames - self.total
         if self.total and missing >= DAMAGED_IN_A_ROW:
             raise DamagedVideo(self._path, f"is cut off after {frames} of {expected} frames")
@@ -134,9 +140,9 @@ class Steps:
         if not len(steps):
             return []
         usual = float(np.median(steps))
-        long = steps >= DAMAGED_IN_A_ROW * usual
+        long = steps >= _HOLE * usual
         alike = np.abs(steps[~long] - usual) <= max(1, usual / 16)
-        if alike.mean() < _MOSTLY:
+        if alike.sum() < _ENOUGH or alike.mean() < _MOSTLY:
             return []
         return [(int(pts[at]), int(pts[at + 1])) for at in np.flatnonzero(long)]
 

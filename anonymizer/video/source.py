@@ -92,6 +92,7 @@ class VideoSource:
                 count += 1
             damage.check_end(count, self._info.frames, reach)
             damage.check_steps(steps, self._info.time_base)
+            damage.warnings += clock.warnings
 
     def _native(self, picture: av.VideoFrame, image: NDArray[np.uint8]) -> Native | None:
         if (picture.width, picture.height) != self._size:
@@ -117,10 +118,11 @@ class VideoSource:
 class Clock:
     """Gives decoded pictures strictly increasing times."""
 
-    __slots__ = ("_last", "_step")
+    __slots__ = ("_last", "_moved", "_step")
 
     def __init__(self) -> None:
         self._last: int | None = None
+        self._moved = 0
         self._step = 1
 
     def pts(self, picture: av.VideoFrame) -> int:
@@ -130,9 +132,16 @@ class Clock:
             self._last = pts or 0
             self._step = picture.duration or 1
             return self._last
+        self._moved += pts is not None and pts <= self._last
         pts = self._last + self._step if pts is None else max(pts, self._last + 1)
         self._step, self._last = pts - self._last, pts
         return pts
+
+    @property
+    def warnings(self) -> list[str]:
+        """How many times were not as in the file, in a sentence; none if all were."""
+        many = self._moved
+        return [f"{many} times were moved on, as some repeat or step back"] if many else []
 
 
 def _prepared(container: InputContainer, path: Path) -> VideoStream:

@@ -228,6 +228,8 @@ def stamped(pts: int | None, dts: int | None = None, duration: int = 0) -> av.Vi
 def test_clock_gives_strictly_increasing_times(stamps, expected):
     clock = Clock()
     assert [clock.pts(stamped(*stamp)) for stamp in stamps] == expected
+    moved = (10, None) in stamps[1:]
+    assert clock.warnings == ["3 times were moved on, as some repeat or step back"] * moved
 
 
 def test_clock_uses_the_duration_where_it_knows_no_step():
