@@ -8,14 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from anonymizer.data import Face, Frame
 from anonymizer.head.expression import parted
 from anonymizer.protocols import Detector, Reader, provider_of
 
 if TYPE_CHECKING:
-    from anonymizer.head.points import PointReader
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from anonymizer.head.points import Marked
+
+
+class Marker(Protocol):
+    """Places landmarks more exactly."""
+
+    def read(self, image: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> Marked:
+        """New landmarks for those ``(5, 2)`` of a face in a picture.
+
+        Raises:
+            ValueError: if the landmarks give no direction or scale.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +39,7 @@ class Reading:
 
     detector: Detector
     reader: Reader
-    marker: PointReader | None = None
+    marker: Marker | None = None
     """Places landmarks more exactly before motion is read, and says how far lips part."""
 
     @property

@@ -45,7 +45,7 @@ class Marker:
     def read(self, image, landmarks):
         if landmarks[:, 0].mean() > 110:
             raise ValueError("no direction")
-        return Marked(landmarks + np.float32([5, 0]), 0.2, 1.0)
+        return Marked(landmarks + np.array([5, 0], np.float32), 0.2, 1.0)
 
 
 class Still:
@@ -63,7 +63,9 @@ def test_landmarks_are_marked_before_the_motion_is_read_and_lips_part_as_marked(
     plain = MarkerDetector().detect(frames)
     for (one,), (other,) in zip(found, plain, strict=True):
         assert one.motion is not None
-        np.testing.assert_array_equal(one.landmarks, other.landmarks + np.float32([5, 0]))
+        assert one.landmarks is not None
+        assert other.landmarks is not None
+        np.testing.assert_array_equal(one.landmarks, other.landmarks + np.array([5, 0], np.float32))
         assert one.motion[-1] == one.landmarks[0, 0]
         assert gap_of(one.motion) == pytest.approx(0.2)
         assert (one.box, one.score) == (other.box, other.score)
