@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import anonymizer
-from anonymizer.commands import doctor, film, models, watch
+from anonymizer.commands import dataset, doctor, film, models, watch
 
 app = typer.Typer(
     name="anonymize",
@@ -37,7 +37,16 @@ def _main(
     """Replace every face in a video by a new, synthetic, temporally coherent one."""
 
 
-for _command in (film.run, film.plan, film.render, film.verify, watch.watch, doctor.doctor):
+_COMMANDS = (
+    film.run,
+    film.plan,
+    film.render,
+    film.verify,
+    watch.watch,
+    dataset.dataset,
+    doctor.doctor,
+)
+for _command in _COMMANDS:
     app.command()(_command)
 app.add_typer(models.app, name="models")
 

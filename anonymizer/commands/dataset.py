@@ -1,0 +1,137 @@
+"""`dataset`: a tree of films, pictures and shards, on one machine or many."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from anonymizer.commands.console import DONE, DOUBT, FAILED, AsJson, Quiet, Verbose, err, log, out
+from anonymizer.commands.options import with_settings
+from anonymizer.settings import Settings
+
+if TYPE_CHECKING:
+    from anonymizer.manifest import Row
+    from anonymizer.totals import Summary
+
+    Tell = Callable[[Row, bool], None]
+
+
+@with_settings
+def dataset(
+    *,
+    source: Annotated[Path, typer.Argument(metavar="SRC", help="Folder with the dataset.")],
+    destination: Annotated[Path, typer.Argument(metavar="DST", help="Folder for the result.")],
+    settings: Settings,
+    engine: Annotated[
+        Literal["local", "ray"], typer.Option(help="Processes here, or a Ray cluster.")
+    ] = "local",
+    workers: Annotated[int, typer.Option(min=1, help="Files that are worked on at a time.")] = 1,
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster; auto finds one. Default: start one here.")
+    ] = None,
+    gpus: Annotated[
+        float, typer.Option(min=0, help="With ray: GPUs, or share of one, per worker.")
+    ] = 0.0,
+    only_media: Annotated[
+        bool, typer.Option("--only-media", help="Do not copy labels and other files.")
+    ] = False,
+    fail_fast: Annotated[
+        bool, typer.Option("--fail-fast", help="Stop at the first failure.")
+    ] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try again what failed before.")
+    ] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Anonymize a dataset; run it again to go on (docs/datasets.md)."""
+    log(verbose)
+    from anonymizer import dataset as making
+
+    order = making.Order(
+        source,
+        destination,
+        settings,
+        engine=engine,
+        workers=workers,
+        address=address,
+        gpus=gpus,
+        only_media=only_media,
+        fail_fast=fail_fast,
+        retry_failed=retry_failed,
+    )
+    with _watching(err, quiet=quiet or as_json) as (tell, total):
+        summary = making.anonymize(order, tell=tell, total=total)
+    if as_json:
+        print(json.dumps(asdict(summary), indent=2))
+    elif not quiet:
+        for line in _lines(summary):
+            out.print(line)
+    raise typer.Exit(_code(summary))
+
+
+def _code(summary: Summary) -> int:
+    if summary.complete:
+        return DONE
+    return DOUBT if summary.failures.get("Doubtful") else FAILED
+
+
+def _lines(summary: Summary) -> Iterator[str]:
+    """The summary for a person."""
+    counts = ", ".join(f"{count} {verdict}" for verdict, count in summary.verdicts.items())
+    yield f"{summary.inputs} inputs: {counts or 'none'} ({summary.unchanged} as before)"
+    for failure, count in summary.failures.items():
+        yield f"  {count} x {failure}"
+    if summary.gone:
+        yield f"{summary.gone} inputs are gone; their results were left"
+    bound = f"at most {100 * summary.leak_bound:.2g} % of them still to be seen, at 95 % confidence"
+    yield (
+        f"{summary.faces} faces compared in {summary.members} films and pictures"
+        f"{f'; {bound}' if summary.faces else ''}"
+    )
+    yield f"{summary.hours:.2f} h of film; {summary.seconds:.1f} s, {summary.speed:.2f} h per hour"
+
+
+@contextmanager
+def _watching(
+    console: Console, *, quiet: bool
+) -> Iterator[tuple[Tell, Callable[[int], None] | None]]:
+    """Show progress over the set on a terminal, and failures everywhere."""
+    failed = 0
+
+    def complain(row: Row, fresh: bool) -> None:
+        nonlocal failed
+        failed += not row.good
+        if fresh and row.error is not None:
+            err.print(f"{'error' if not row.good else row.verdict}: {row.path}: {row.error}")
+
+    if quiet or not console.is_terminal:
+        yield complain, None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[failed]} failed, {task.fields[faces]} faces"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bars:
+        task = bars.add_task("dataset", total=None, failed=0, faces=0)
+        faces = 0
+
+        def show(row: Row, fresh: bool) -> None:
+            nonlocal faces
+            complain(row, fresh)
+            faces += row.faces
+            bars.update(task, advance=1, failed=failed, faces=faces)
+
+        yield show, lambda count: bars.update(task, total=count)
