@@ -92,6 +92,7 @@ class Anonymizer:
         film = open_source(source)
         with folder_of(destination), atomic_output(destination, overwrite=overwrite) as target:
             before = _sha256(source)
+            self._sink(source, film, target)  # refuses what cannot be written before the long work
             with _timed(seconds, "find"):
                 plan = _of_this(planned, source, before) or self._plan(source, film, progress)
             with _timed(seconds, "paint"):
@@ -172,16 +173,7 @@ class Anonymizer:
             overlap=settings.overlap,
             progress=progress,
         )
-        sink = open_sink(
-            target,
-            source,
-            film.info,
-            crf=settings.media.crf,
-            lossless=settings.media.lossless,
-            audio=settings.media.audio,
-            codec=settings.media.codec,
-            preset=settings.media.preset,
-        )
+        sink = self._sink(source, film, target)
         try:
             with sink:
                 for frame in frames:
@@ -189,6 +181,22 @@ class Anonymizer:
         except PlanMismatch as error:
             raise SourceChanged(source, f"read differently the second time: {error}") from error
         return sink
+
+    def _sink(
+        self, source: Path, film: VideoSource | ImageSource, target: Path
+    ) -> VideoSink | ImageSink:
+        """What is going to write ``target``; nothing is written yet."""
+        media = self.settings.media
+        return open_sink(
+            target,
+            source,
+            film.info,
+            crf=media.crf,
+            lossless=media.lossless,
+            audio=media.audio,
+            codec=media.codec,
+            preset=media.preset,
+        )
 
     def _verified(
         self, source: Path, target: Path, plan: Plan, progress: Progress | None

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import mediators
-from anonymizer import plain, planfile
+from anonymizer import pipeline, plain, planfile
 from anonymizer.data import Box
 from anonymizer.errors import (
     Doubtful,
@@ -30,6 +30,7 @@ from anonymizer.pipeline import Brush, Studio
 from anonymizer.settings import Checking, Media, Painting, Settings
 from anonymizer.verify import Second
 from anonymizer.video.media import open_sink, open_source
+from anonymizer.video.native import layout_of, planes_of
 from tests.faces import MarkerDetector, find, marked
 from tests.films import Film
 
@@ -373,6 +374,69 @@ def test_lossless_changes_nothing_but_faces(tmp_path):
     for before, after in zip(open_source(source), open_source(tmp_path / "out.mp4"), strict=True):
         np.testing.assert_array_equal(before.image[:8], after.image[:8])
         assert (before.image != after.image).any()
+
+
+def samples(path: Path) -> list[list[np.ndarray]]:
+    """The planes of every picture as they are stored, read without our source."""
+    layout = layout_of(open_source(path).info.pixel_format)
+    assert layout is not None
+    with av.open(str(path)) as file:
+        decoded = list(file.decode(video=0))
+        return [[plane.copy() for plane in planes_of(shown, layout)] for shown in decoded]
+
+
+def painted(source: Path) -> list[np.ndarray]:
+    """Where the frames of a film are painted."""
+    parts = veil()
+    plan = parts.plan(source).plan
+    frames = pipeline.render(open_source(source), plan, parts._studio, lambda track: track)
+    return [frame.changed for frame in frames if frame.changed is not None]
+
+
+@pytest.mark.parametrize("rotation", [0, 90])
+@pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv420p10le", "yuv422p10le", "yuv444p"])
+def test_lossless_keeps_every_sample_outside_of_protected_areas(tmp_path, pixel_format, rotation):
+    def upright(index: int) -> np.ndarray:
+        return np.ascontiguousarray(np.rot90(draw(index), rotation // 90))
+
+    size = SIZE[::-1] if rotation else SIZE
+    what = {"pixel_format": pixel_format, "rotation": rotation, "size": size, "draw": upright}
+    source, target = film(tmp_path / "in.mp4", **what), tmp_path / "out.mp4"
+    settings = Settings(painting=Painting(replace="cover"), media=Media(lossless=True))
+    report = veil(settings).file(source, target)
+    assert report.tracks
+    assert report.warnings == ()
+    areas = painted(source)
+    assert len(areas) == 12
+    for area, before, after in zip(areas, samples(source), samples(target), strict=True):
+        stored = np.rot90(area, rotation // 90)
+        assert 0.05 < stored.mean() < 0.5
+        for old, new in zip(before, after, strict=True):
+            down, across = (-(-a // b) for a, b in zip(stored.shape, old.shape, strict=True))
+            inside = stored.reshape(old.shape[0], down, old.shape[1], across).any((1, 3))
+            assert np.array_equal(old[~inside], new[~inside])
+            assert (old != new).any()
+
+
+def test_what_cannot_be_written_is_refused_before_faces_are_looked_for(tmp_path):
+    class Idle(MarkerDetector):
+        def detect(self, frames: Any) -> Any:
+            raise AssertionError("looked for faces")
+
+    settings = Settings(painting=Painting(replace="cover"), media=Media(codec="libx264"))
+    with pytest.raises(UsageError, match=r"\.webm cannot hold libx264"):
+        veil(settings, Idle()).file(film(tmp_path / "in.mp4"), tmp_path / "out.webm")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("codec", "family"), [("libx265", "hevc"), ("libvpx-vp9", "vp9"), ("ffv1", "ffv1")]
+)
+def test_the_encoder_that_is_asked_for_is_used(tmp_path, codec, family):
+    media = Media(codec=codec, preset="ultrafast")
+    settings = Settings(painting=Painting(replace="cover"), media=media)
+    veil(settings).file(film(tmp_path / "in.mkv"), tmp_path / "out.mkv")
+    assert open_source(tmp_path / "out.mkv").info.codec == family
 
 
 def test_arrays_go_in_and_come_out(tmp_path):
