@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from tests import browser
+from tests import browser, ffprobe
 
 settings.register_profile("veilframe", deadline=None)  # no test asserts a wall time
 settings.load_profile("veilframe")
@@ -37,6 +37,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         if os.environ.get("REQUIRE_BROWSER"):
             pytest.fail(f"REQUIRE_BROWSER is set, but there is none of {', '.join(browser.NAMES)}")
         pytest.skip("no Chromium")
+    if item.get_closest_marker("ffprobe") and ffprobe.found() is None:
+        if os.environ.get("REQUIRE_FFPROBE"):
+            pytest.fail("REQUIRE_FFPROBE is set, but there is no ffprobe")
+        pytest.skip("no ffprobe")
 
 
 def _real_data(variable: str, folder: str) -> Path:
