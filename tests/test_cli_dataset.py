@@ -1,0 +1,129 @@
+"""The command `dataset`, and the page that tells of it."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from anonymizer import manifest
+from anonymizer.commands import dataset as command
+from anonymizer.manifest import Row
+from tests.anonymizer.test_dataset import mixed
+from tests.test_cli import anonymize
+
+ROOT = Path(__file__).resolve().parents[1]
+CHEAP = ("--replace", "cover", "--expression", "off", "--second-detector", "none")
+PAGE = ROOT / "docs" / "datasets.md"
+
+
+def test_a_dataset_is_made_and_summed_up(tmp_path):
+    (tmp_path / "in").mkdir()
+    mixed(tmp_path / "in", films=1)
+    code, out, err = anonymize("dataset", tmp_path / "in", tmp_path / "out", *CHEAP)
+    assert code == 1
+    assert out.splitlines()[:3] == [
+        "6 inputs: 3 clean, 1 copied, 1 failed, 1 skipped (0 as before)",
+        "  1 x UnreadableVideo",
+        "0 faces compared in 3 films and pictures",
+    ]
+    assert sorted(err.splitlines()) == [
+        "error: bad.mp4: is not a video, or is damaged or cut off",
+        "skipped: link.mp4: is a link; links are not followed",
+    ]
+    code, out, err = anonymize("dataset", tmp_path / "in", tmp_path / "out", *CHEAP, "--json")
+    assert (code, json.loads(out)["unchanged"]) == (1, 5)
+
+
+def test_a_complete_set_ends_with_0_and_quiet_is_quiet(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.json").write_text("{}")
+    words = ("dataset", tmp_path / "in", tmp_path / "out", "--quiet")
+    assert anonymize(*words) == (0, "", "")
+    (tmp_path / "in" / "a.json").unlink()
+    code, out, _ = anonymize(*words[:-1])
+    assert (code, out.splitlines()[1]) == (0, "1 inputs are gone; their results were left")
+
+
+def test_an_absent_folder_is_wrong_usage(tmp_path):
+    code, _, err = anonymize("dataset", tmp_path / "in", tmp_path / "out")
+    assert (code, "is no folder" in err) == (2, True)
+
+
+def test_a_doubt_has_its_own_exit_code(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "out").mkdir()
+    summary = _summary(tmp_path, failures={"Doubtful": 1, "OSError": 2})
+    assert command._code(summary) == 3
+    assert command._code(_summary(tmp_path, failures={"OSError": 2})) == 1
+
+
+def _summary(folder: Path, failures: dict[str, int]):
+    from dataclasses import replace
+
+    from anonymizer.totals import Run, summary_of
+
+    return replace(summary_of(iter(()), Run(), ended=True), complete=False, failures=failures)
+
+
+def test_the_summary_bounds_the_leak_rate_over_the_set():
+    from anonymizer.totals import Run, summary_of
+
+    clean = Row(path="a", kind="video", verdict="clean", output_sha256="x", faces=200, members=1)
+    doubt = Row(path="b", kind="video", verdict="doubt", faces=9, doubts=9, failure="Doubtful")
+    summary = summary_of(iter([clean, clean, doubt]), Run(), ended=True)
+    assert (summary.faces, summary.members, summary.complete) == (400, 2, False)
+    assert 0.0074 < summary.leak_bound < 0.0075  # 1 - 0.05 ** (1 / 400)
+    lines = list(command._lines(summary))
+    assert lines[2].endswith("at most 0.75 % of them still to be seen, at 95 % confidence")
+
+
+def test_progress_is_shown_on_a_terminal(capsys):
+    console = Console(force_terminal=True, file=io.StringIO(), width=120)
+    with command._watching(console, quiet=False) as (tell, total):
+        assert total is not None
+        total(2)
+        tell(Row(path="a", kind="video", verdict="clean", faces=12), True)
+        tell(Row(path="b", kind="video", verdict="failed", error="odd"), True)
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "2/2" in shown
+    assert "1 failed, 12 faces" in shown
+    assert capsys.readouterr().err == "error: b: odd\n"
+
+
+def commands() -> list[str]:
+    """Lines of the page that are commands for one machine."""
+    blocks = re.findall(r"```sh\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line.startswith("anonymize ") and "--address" not in line]
+
+
+def test_the_page_has_commands():
+    assert len(commands()) >= 4
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.filterwarnings("ignore::FutureWarning:ray")
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.parametrize("line", commands())
+def test_the_commands_of_the_page_run(tmp_path, monkeypatch, line):
+    monkeypatch.chdir(tmp_path)
+    Path("recordings").mkdir()
+    mixed(Path("recordings"), films=1)
+    for name in ("bad.mp4", "link.mp4"):
+        Path("recordings", name).unlink()
+    Path("key").write_bytes(bytes(range(32)))
+    words = shlex.split(line, comments=True)
+    code, _, _ = anonymize(*words[1:], *CHEAP)
+    assert code == 0
+    (made,) = Path().glob("*/manifest.parquet")
+    rows = list(manifest.read(made))
+    assert {row.verdict for row in rows} <= {"clean", "copied"}
+    assert len(rows) >= 3
+    shutil.rmtree(made.parent)
