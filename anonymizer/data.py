@@ -47,8 +47,8 @@ class Colour:
     matrix: int | None = None
     full_range: bool | None = None
     """None when the stream does not say."""
-    mastering: object | None = None
-    """What a film of high dynamic range tells of its display, for the room ``video``."""
+    signals: object | None = None
+    """What else a stream tells of its colours, for the room ``video``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ import av
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
 from anonymizer.data import Colour
-from anonymizer.video.hdr import mastering_of
 
 BT709: Final = 1
 BT601: Final = 6
@@ -39,7 +38,6 @@ def colour_of(picture: av.VideoFrame) -> Colour:
         transfer=_known(picture.color_trc),
         matrix=_known(picture.colorspace),
         full_range=True if picture.format.name.startswith("yuvj") else full,
-        mastering=mastering_of(picture),
     )
 
 

@@ -28,6 +28,7 @@ class Composer:
         orientation: What was done to what is stored to show it upright, and is undone.
         matrix: H.273 code point of the YUV matrix; one that ``matrix_for`` returned.
         full: Whether YUV uses the full range.
+        chroma: Where the chroma of 4:2:0 lies, in FFmpeg's words.
     """
 
     def __init__(
@@ -38,10 +39,11 @@ class Composer:
         *,
         matrix: int,
         full: bool,
+        chroma: str = "left",
     ) -> None:
         self._size, self._format, self._orientation = size, pixel_format, orientation
         self._layout = layout_of(pixel_format)
-        self._converter = Converter(size, pixel_format, matrix=matrix, full=full)
+        self._converter = Converter(size, pixel_format, matrix=matrix, full=full, chroma=chroma)
 
     def __call__(self, frame: Frame) -> av.VideoFrame:
         """The picture of a frame; it has no time, and nothing of what came with the source's."""

@@ -21,24 +21,32 @@ class Converter:
     """Converts pictures of one size, all the same way.
 
     Halved chroma is taken at the left of each pair of pixels, where H.264 and VP9 decoders expect
-    it; PyAV's own ``reformat`` takes it from between them, which moves colours by half a pixel.
+    it unless told otherwise; PyAV's own ``reformat`` takes it from between them, which moves
+    colours by half a pixel.
 
     Args:
         size: (width, height) in pixels.
         pixel_format: FFmpeg's name of what comes out.
         matrix: H.273 code point of the YUV matrix; one that ``matrix_for`` returned.
         full: Whether YUV uses the full range.
+        chroma: Where the chroma of 4:2:0 lies, in FFmpeg's words.
     """
 
     def __init__(
-        self, size: tuple[int, int], pixel_format: str, *, matrix: int, full: bool
+        self,
+        size: tuple[int, int],
+        pixel_format: str,
+        *,
+        matrix: int,
+        full: bool,
+        chroma: str = "left",
     ) -> None:
         options = f"flags={_FLAGS}:out_range={'pc' if full else 'tv'}"
         layout = layout_of(pixel_format)
         if layout is not None and layout.kind != "gbr":
             options += f":out_color_matrix={_MATRICES[matrix]}"
             if layout.halved[0]:
-                options += ":out_chroma_loc=left"
+                options += f":out_chroma_loc={chroma if layout.halved[1] else 'left'}"
         self._graph = Graph()
         self._graph.link_nodes(
             self._graph.add_buffer(

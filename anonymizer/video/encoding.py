@@ -11,9 +11,9 @@ from typing import Final
 from anonymizer.data import StreamInfo
 from anonymizer.errors import UsageError
 from anonymizer.video.encoders import ENCODERS, FFV1, MP4, VP9, X264, X265, Encoder, Request
-from anonymizer.video.hdr import mastering_in, parameters
 from anonymizer.video.native import Layout, layout_of
 from anonymizer.video.orientation import orientation_for
+from anonymizer.video.signals import parameters, signals_in
 
 CONTAINERS: Final = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
 """Suffixes of the films that can be written."""
@@ -215,7 +215,7 @@ def _warnings(fit: _Fit, wanted: Layout, info: StreamInfo, *, asked: bool) -> tu
         said.append(f"{fit.encoder.title} holds no transparency here; left out")
     if _colour_lost(fit.layout, wanted) > _FINER:
         said.append(f"colours are stored as {fit.pixel_format}, coarser than in the source")
-    told = mastering_in(info.colour)
+    told = signals_in(info.colour)
     if (told.display or told.light) and not parameters(info.colour, fit.encoder.name):
         said.append(f"{fit.encoder.title} cannot tell what display it is for; left out")
     if told.dynamic:

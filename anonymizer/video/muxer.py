@@ -21,6 +21,7 @@ from anonymizer.video.copying import CopiedStreams, copy_labels
 from anonymizer.video.encoding import Encoding, container_options
 from anonymizer.video.native import layout_of
 from anonymizer.video.orientation import Orientation, orientation_for
+from anonymizer.video.signals import LOCATIONS, signals_in
 
 _FORMATS: Final = {
     ".mp4": "mp4",
@@ -52,6 +53,7 @@ class Muxer:
             self._orientation,
             matrix=self._matrix,
             full=encoding.is_rgb or info.colour.full_range is True,
+            chroma=LOCATIONS[signals_in(info.colour).chroma],
         )
         self._start: int | None = None
         self._held: Frame | None = None

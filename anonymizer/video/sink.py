@@ -25,10 +25,9 @@ class VideoSink:
     """A film being written to ``path``; a context manager.
 
     Size, times, colour description and pixel shape are those of ``info``; what players have to turn
-    is stored as it was in the source. Audio and
-    subtitles, chapters, languages and dispositions come from ``source``; see CopiedStreams for what
-    does not. One thread encodes, a few frames behind; its errors are raised by ``write`` or at the
-    end. After any error there is no file.
+    is stored as it was in the source. Audio and subtitles, chapters, languages and dispositions
+    come from ``source``; see CopiedStreams for what does not. One thread encodes, a few frames
+    behind; its errors are raised by ``write`` or at the end. After any error there is no file.
 
     Args:
         path: File to write; its suffix chooses the container. It should not be the final name.

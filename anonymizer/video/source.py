@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from anonymizer.video.native import Native, native_of
 from anonymizer.video.orientation import Orientation, orientation_of
 from anonymizer.video.packets import open_input, picture_stream, pictures_of
 from anonymizer.video.prefetch import prefetch as work_ahead
+from anonymizer.video.signals import signals_of
 
 
 class VideoSource:
@@ -184,7 +186,7 @@ def _info(
         duration=_duration(container, stream),
         rotation=orientation.rotation,
         mirrored=orientation.mirrored,
-        colour=colour_of(picture),
+        colour=replace(colour_of(picture), signals=signals_of(picture, stream.codec_context.name)),
         sample_aspect_ratio=aspect,
         codec=stream.codec_context.name,
         pixel_format=alpha.PIXEL_FORMAT if transparent else picture.format.name,
