@@ -16,7 +16,7 @@ from anonymizer.settings import Checking, Settings
 from anonymizer.verify import examine
 from anonymizer.video.media import open_source
 from tests.anonymizer.test_verify import reel, track
-from tests.factories import frame
+from tests.factories import frame, picture
 
 SAMPLE = Path(__file__).resolve().parents[2] / "samples" / "two_people.mp4"
 
@@ -92,6 +92,27 @@ def test_the_second_look_doubts_a_face_that_it_takes_for_the_person(judge, heads
     other = examine(reel([heads]), reel([exchanged(heads, boxes)]), planned, embedder=judge)
     assert other.verdict == "clean"
     assert examine(reel([heads]), reel([mirrored]), planned).recognition is None
+
+
+def test_it_looks_at_every_fifth_frame():
+    class Counting:
+        name, threshold, false_match_rate = "counting", 0.5, 0.1
+
+        def __init__(self) -> None:
+            self.looks = 0
+
+        def distance(self, before, after, box):
+            self.looks += 1
+            return 1.0
+
+    counting = Counting()
+    images = [picture((72, 96), seed=1) for _ in range(11)]
+    others = [picture((72, 96), seed=2) for _ in range(11)]
+    planned = Plan(np.arange(11), (0,), (track(count=11),))
+    seen = examine(reel(images), reel(others), planned, embedder=counting)
+    assert counting.looks == 3
+    assert seen.recognition is not None
+    assert seen.recognition.faces == 3
 
 
 def test_it_is_used_where_it_is_installed(monkeypatch):
