@@ -35,7 +35,7 @@ def rewrite(
     Args:
         source: A tar file without compression.
         target: An existing file, written over.
-        place: An empty private folder, for originals and results of single members.
+        place: A private folder, for files ``original.*`` and ``result.*``.
         paint: Does one film or picture.
         written: The suffix that a film gets, from that of its source.
 

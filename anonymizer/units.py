@@ -79,6 +79,7 @@ class Worker:
         self._root = root
         self._state = state
         self._veil: Anonymizer | None = None
+        self._place: Path | None = None
 
     def __call__(self, unit: Unit) -> Outcome:
         """Do a unit, or find that it is done.
@@ -118,7 +119,7 @@ class Worker:
     def _done(self, unit: Unit, blank: Row) -> Row:
         entry, destination = unit.entry, self._root / str(unit.entry.output)
         _insist_on_ours(unit, destination, self._root)
-        with _place(self._state / WORK) as place:
+        with self._clean() as place:
             result = place / f"whole{destination.suffix}"
             if entry.kind == "other":
                 row = _copied(entry.source, result, blank)
@@ -134,17 +135,28 @@ class Worker:
 
     def _shard(self, source: Path, result: Path, blank: Row) -> Row:
         before = fingerprint.of_file(source)
-        members = result.with_name("members")
-        members.mkdir(mode=0o700)
         with atomic_output(result) as target:
             paint = self._painter().file
-            rewritten = shards.rewrite(source, target, members, paint, output_suffix)
+            rewritten = shards.rewrite(source, target, result.parent, paint, output_suffix)
             reports = [_counted(report) for report in rewritten]
             if fingerprint.of_file(source) != before:
                 raise SourceChanged(source, "changed while it was read; run again")
             written = fingerprint.of_file(target)
         blank = replace(blank, source_sha256=before, output_sha256=written)
         return _tally(blank, reports)
+
+    @contextmanager
+    def _clean(self) -> Iterator[Path]:
+        """This worker's private folder, empty before and after; making one for each is slow."""
+        if self._place is None:
+            work = self._state / WORK
+            work.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._place = Path(tempfile.mkdtemp(dir=work))
+        try:
+            yield self._place
+        finally:
+            for left in self._place.iterdir():
+                left.unlink()
 
     def _painter(self) -> Anonymizer:
         if self._veil is None:
@@ -168,9 +180,8 @@ def _copied(source: Path, result: Path, blank: Row) -> Row:
     if kind:
         why = f"looks like {kind}, but not by its name; nothing was copied (--only-media)"
         raise JobError(source, why)
-    with atomic_output(result) as target:
-        shutil.copyfile(source, target)
-        written = fingerprint.of_file(target)
+    shutil.copyfile(source, result)  # not synced: a copy that a power cut took is made again
+    written = fingerprint.of_file(result)
     return replace(blank, verdict="copied", source_sha256=written, output_sha256=written)
 
 
@@ -180,17 +191,6 @@ def _insist_on_ours(unit: Unit, destination: Path, root: Path) -> None:
         raise JobError(destination, "leads out of the destination by a link; remove the link")
     if os.path.lexists(destination) and not unit.begun:
         raise UnwritableOutput(destination, "exists, and no run of this set has made it; move it")
-
-
-@contextmanager
-def _place(work: Path) -> Iterator[Path]:
-    """A new private folder, gone afterwards."""
-    work.mkdir(mode=0o700, parents=True, exist_ok=True)
-    place = Path(tempfile.mkdtemp(dir=work))
-    try:
-        yield place
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
 
 
 def _failed(blank: Row, unit: Unit, error: Exception) -> Row:

@@ -59,7 +59,8 @@ class Bench:
 
     def do(self, name: str, known: Row | None = None, **changes: bool) -> Outcome:
         outcome = self.worker(self.unit(name, known, **changes))
-        assert not self.state.exists() or not list((self.state / "work").iterdir())
+        assert list(self.state.glob("work/*/*")) == []
+        assert len(list(self.state.glob("work/*"))) <= 1
         return outcome
 
 
