@@ -30,8 +30,10 @@ WRAP: Final = np.array([0.48, 0.40, 0.36], np.float32)
 """How far the light reaches around the form, R, G, B: more in red, as in skin."""
 GLINT: Final = np.array([-0.10, 0.13, 0.99], np.float32)
 """Normal at which the catch light of the eye sits, view space."""
-TEETH: Final = np.array([0.56, 0.51, 0.42], np.float32)
+TEETH: Final = np.array([0.72, 0.66, 0.56], np.float32)
 """Linear RGB of teeth."""
+SHADED_TEETH: Final = 0.55
+"""Least light on teeth: the shade of the mouth alone would leave them grey."""
 GUMS: Final = np.array([0.045, 0.013, 0.011], np.float32)
 """Linear RGB of the unlit inside of the mouth."""
 
@@ -173,7 +175,8 @@ def _shade(
     normals = scene.normals @ turn.T
     light = _light(normals, scene.occlusion)
     light[scene.parts == PART_MOUTH] = 1.0
-    light[scene.parts == PART_TEETH] += 0.12
+    teeth = scene.parts == PART_TEETH
+    light[teeth] = np.maximum(light[teeth], SHADED_TEETH)
     face = scene.face[:, None]
     table = np.concatenate([light, normals, _shine(person, normals), scene.texture, face], 1)
     values = interpolate(hits, scene.triangles, table)

@@ -97,6 +97,16 @@ def test_an_open_mouth_is_dark_and_closed_lids_hide_the_eyes(head, person, guide
     assert shut.colour[eye].std((0, 1)).mean() < 0.7 * guide.colour[eye].std((0, 1)).mean()
 
 
+def test_teeth_are_not_grey_in_the_shade_of_the_mouth(head, person):
+    """They are whiter than anything else between the corners of an open mouth."""
+    open_jaw = head.face({"jawOpen": 0.5, "mouthUpperUp_L": 0.8, "mouthUpperUp_R": 0.8})
+    guide = draw_guide(head, person, posed(head, person, 128), open_jaw, size=128)
+    marks = np.round(scaled(MEAN_LANDMARKS, 128)).astype(int)
+    (left, row), (right, _) = marks[3], marks[4]
+    mouth = guide.colour[row - 8 : row + 12, left + 6 : right - 5].min(axis=2)
+    assert mouth.max() > 0.55
+
+
 def test_gaze_moves_the_iris(head, person):
     pose = posed(head, person, 128)
     left, right = (
