@@ -124,7 +124,7 @@ class _Seat(Generic[Task, Result]):
         task, self.task = self.task, None
         try:
             result = self.pipe.recv()
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):  # also in the middle of a reply
             self.close()
             self._start()
             return None if task is None else Reply(task, None)

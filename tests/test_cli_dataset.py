@@ -9,13 +9,19 @@ import shlex
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 from rich.console import Console
 
-from anonymizer import manifest
+from anonymizer import dataset, manifest
 from anonymizer.commands import dataset as command
 from anonymizer.manifest import Row
-from tests.anonymizer.test_dataset import mixed
+from anonymizer.totals import Run, summary_of
+from anonymizer.video.media import open_source
+from tests.anonymizer.test_dataset import Inline, mixed
+from tests.anonymizer.test_units import picture
+from tests.films import Film
 from tests.test_cli import anonymize
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -23,7 +29,8 @@ CHEAP = ("--replace", "cover", "--expression", "off", "--second-detector", "none
 PAGE = ROOT / "docs" / "datasets.md"
 
 
-def test_a_dataset_is_made_and_summed_up(tmp_path):
+def test_a_dataset_is_made_and_summed_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(dataset, "_crew", lambda _, make: Inline(make))
     (tmp_path / "in").mkdir()
     mixed(tmp_path / "in", films=1)
     code, out, err = anonymize("dataset", tmp_path / "in", tmp_path / "out", *CHEAP)
@@ -73,8 +80,6 @@ def _summary(folder: Path, failures: dict[str, int]):
 
 
 def test_the_summary_bounds_the_leak_rate_over_the_set():
-    from anonymizer.totals import Run, summary_of
-
     clean = Row(path="a", kind="video", verdict="clean", output_sha256="x", faces=200, members=1)
     doubt = Row(path="b", kind="video", verdict="doubt", faces=9, doubts=9, failure="Doubtful")
     summary = summary_of(iter([clean, clean, doubt]), Run(), ended=True)
@@ -113,6 +118,8 @@ def test_the_page_has_commands():
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.parametrize("line", commands())
 def test_the_commands_of_the_page_run(tmp_path, monkeypatch, line):
+    if "--workers" not in line:
+        monkeypatch.setattr(dataset, "_crew", lambda _, make: Inline(make))
     monkeypatch.chdir(tmp_path)
     Path("recordings").mkdir()
     mixed(Path("recordings"), films=1)
@@ -127,3 +134,43 @@ def test_the_commands_of_the_page_run(tmp_path, monkeypatch, line):
     assert {row.verdict for row in rows} <= {"clean", "copied"}
     assert len(rows) >= 3
     shutil.rmtree(made.parent)
+
+
+def robots(root: Path) -> None:
+    """An episode as LeRobot keeps it."""
+    for folder in ("meta", "data/chunk-000", "videos/chunk-000/observation.images.top"):
+        (root / folder).mkdir(parents=True)
+    (root / "meta" / "info.json").write_text('{"fps": 25, "total_frames": 3}')
+    table = pa.table({"frame_index": [0, 1, 2], "action": [[0.1, 0.2]] * 3, "task": ["a"] * 3})
+    parquet.write_table(table, root / "data" / "chunk-000" / "episode_000000.parquet")
+    film = root / "videos" / "chunk-000" / "observation.images.top" / "episode_000000.mp4"
+    Film(frames=3, size=(96, 64)).write(film)
+
+
+def boxes(root: Path) -> None:
+    """Pictures with labels of YOLO and COCO."""
+    for folder in ("images/train", "labels/train", "annotations"):
+        (root / folder).mkdir(parents=True)
+    (root / "images" / "train" / "000001.png").write_bytes(picture(1))
+    (root / "labels" / "train" / "000001.txt").write_text("0 0.5 0.5 0.1 0.1")
+    (root / "annotations" / "instances.json").write_text('{"images": [{"width": 60}]}')
+
+
+@pytest.mark.parametrize("make", [robots, boxes])
+def test_formats_of_the_field_keep_names_sizes_times_and_labels(tmp_path, monkeypatch, make):
+    monkeypatch.setattr(dataset, "_crew", lambda _, make: Inline(make))
+    source, made = tmp_path / "in", tmp_path / "out"
+    make(source)
+    code, _, _ = anonymize("dataset", source, made, *CHEAP)
+    assert code == 0
+    names = {path.relative_to(source) for path in source.rglob("*") if path.is_file()}
+    shown = {path.relative_to(made) for path in made.rglob("*") if path.is_file()}
+    own = {Path("manifest.parquet")}
+    assert {name for name in shown if name.parts[0] != dataset.STATE} == names | own
+    for name in names:
+        if name.suffix in (".mp4", ".png"):
+            before, after = open_source(source / name), open_source(made / name)
+            assert (before.info.width, before.info.height) == (after.info.width, after.info.height)
+            assert [frame.time for frame in before] == [frame.time for frame in after]
+        else:
+            assert (source / name).read_bytes() == (made / name).read_bytes()
