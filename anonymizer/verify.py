@@ -26,6 +26,8 @@ CONFIDENCE: Final = 0.95
 """Of the upper bound of the leak rate."""
 EMBEDDED: Final = 5
 """An embedder looks at every so many frames: it takes long, and people do not change so fast."""
+SURE: Final = 0.5
+"""Least score of what an embedder looks at: it cannot tell what is no face from another."""
 BATCH: Final = 8
 """Pairs of frames held at once."""
 
@@ -178,7 +180,7 @@ def _compare(
 
 def _recognised(pair: Pair, face: Face, embedder: Embedder | None, tally: _Tally) -> float | None:
     """The embedder's distance, where it is so small that it takes both faces for one person's."""
-    if embedder is None or pair[0].index % EMBEDDED:
+    if embedder is None or pair[0].index % EMBEDDED or face.score < SURE:
         return None
     distance = embedder.distance(pair[0].image, pair[1].image, face.box)
     if distance is None:

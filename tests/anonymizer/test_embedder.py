@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from anonymizer import build, embedder
-from anonymizer.data import Box
+from anonymizer.data import Box, Face, Track
 from anonymizer.errors import MissingWeights
 from anonymizer.plan import Plan
 from anonymizer.settings import Checking, Settings
 from anonymizer.verify import examine
 from anonymizer.video.media import open_source
-from tests.anonymizer.test_verify import reel, track
+from tests.anonymizer.test_verify import BOX, reel, track
 from tests.factories import frame, picture
 
 SAMPLE = Path(__file__).resolve().parents[2] / "samples" / "two_people.mp4"
@@ -94,7 +94,7 @@ def test_the_second_look_doubts_a_face_that_it_takes_for_the_person(judge, heads
     assert examine(reel([heads]), reel([mirrored]), planned).recognition is None
 
 
-def test_it_looks_at_every_fifth_frame():
+def test_it_looks_at_every_fifth_frame_and_at_sure_faces_only():
     class Counting:
         name, threshold, false_match_rate = "counting", 0.5, 0.1
 
@@ -113,6 +113,9 @@ def test_it_looks_at_every_fifth_frame():
     assert counting.looks == 3
     assert seen.recognition is not None
     assert seen.recognition.faces == 3
+    unsure = Track(0, 0, 0, tuple(Face(BOX, 0.49) for _ in range(11)), ("detected",) * 11)
+    examine(reel(images), reel(others), Plan(np.arange(11), (0,), (unsure,)), embedder=counting)
+    assert counting.looks == 3
 
 
 def test_it_is_used_where_it_is_installed(monkeypatch):
