@@ -97,9 +97,8 @@ def _popped(waiting: deque[Task]) -> Iterator[Task]:
 class _Seat(Generic[Task, Result]):
     """The place of a worker: who sits there may change."""
 
-    def __init__(self, make: Callable[[], Callable[[Task], Result]], cores: frozenset[int]) -> None:
+    def __init__(self, make: Callable[[], Callable[[Task], Result]]) -> None:
         self._make = make
-        self._cores = cores
         self.task: Task | None = None
         self._start()
 
@@ -107,7 +106,7 @@ class _Seat(Generic[Task, Result]):
         spawn = get_context("spawn")
         self.pipe, far = spawn.Pipe()
         self.process: BaseProcess = spawn.Process(
-            target=_serve, args=(far, self._make, self._cores), daemon=True
+            target=_serve, args=(far, self._make), daemon=True
         )
         self.process.start()
         far.close()
@@ -142,14 +141,14 @@ class _Seat(Generic[Task, Result]):
 
 
 class Processes(Generic[Task, Result]):
-    """Workers in processes of this machine; the cores are shared out among them."""
+    """Workers in processes of this machine."""
 
     def __init__(self, make: Callable[[], Callable[[Task], Result]], count: int) -> None:
         """Start ``count`` workers; each calls ``make`` once to have what does its tasks."""
         self._seats: list[_Seat[Task, Result]] = []
         try:
-            for number in range(count):
-                self._seats.append(_Seat(make, share(number, count)))
+            for _ in range(count):
+                self._seats.append(_Seat(make))
         except BaseException:
             self.close()
             raise
@@ -178,24 +177,18 @@ class Processes(Generic[Task, Result]):
             seat.close()
 
 
-def share(number: int, count: int) -> frozenset[int]:
-    """Cores of one of ``count`` workers; none where they cannot be chosen."""
-    if not hasattr(os, "sched_getaffinity"):
-        return frozenset()
-    cores = sorted(os.sched_getaffinity(0))
-    return frozenset(cores[number % len(cores) :: count])
-
-
-def _serve(
-    pipe: Connection, make: Callable[[], Callable[[object], object]], cores: frozenset[int]
-) -> None:
+def _serve(pipe: Connection, make: Callable[[], Callable[[object], object]]) -> None:
     """Life of a worker: until the pipe ends, it is told to stop, or its parent dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     signal.signal(signal.SIGTERM, _leave)
-    if cores:
-        os.sched_setaffinity(0, cores)
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    work = make()
+    try:
+        _work(pipe, make())
+    finally:  # told again while it ends, it would end with a traceback
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def _work(pipe: Connection, work: Callable[[object], object]) -> None:
     while True:
         try:
             task = pipe.recv()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from anonymizer import shards, units
+from anonymizer import build, shards, units
 from anonymizer.errors import Doubtful, UnknownPart, VeilframeError
 from anonymizer.manifest import Row
 from anonymizer.mirror import Entry, entries
@@ -213,7 +214,8 @@ def test_a_source_that_is_gone_is_a_failure(bench):
 def test_a_full_disk_is_a_failure_and_leaves_nothing(bench, monkeypatch):
     bench.put("a.json", b"{}")
 
-    def full(*_: object) -> None:
+    def full(_: Path, target: Path) -> None:
+        target.write_text("hal")
         raise OSError(28, os.strerror(28))
 
     monkeypatch.setattr(shutil, "copyfile", full)
@@ -285,3 +287,31 @@ def test_settings_that_name_what_is_not_there_are_no_fault_of_the_input(bench):
     settings = replace(CHEAP, detection=Detection(detector="nobody"))
     with pytest.raises(UnknownPart, match="nobody"):
         Worker(settings, "settings", bench.destination, bench.state)(bench.unit("a.png"))
+
+
+def test_parts_are_loaded_on_one_core_whatever_there_are(monkeypatch):
+    chosen: list[set[int]] = []
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 1, 2})
+    monkeypatch.setattr(os, "sched_setaffinity", lambda _, cores: chosen.append(set(cores)))
+    with suppress(ZeroDivisionError), units.one_core():
+        assert chosen == [{1}]
+        raise ZeroDivisionError
+    assert chosen == [{1}, {1, 2, 3}]
+    monkeypatch.delattr(os, "sched_setaffinity")
+    with units.one_core():
+        pass
+    assert len(chosen) == 2
+
+
+def test_a_worker_loads_its_parts_on_one_core(bench, monkeypatch):
+    cores: list[int] = []
+
+    class Looking(Broken):
+        def __init__(self, _: Settings) -> None:
+            cores.append(build.cores())
+            super().__init__(ZeroDivisionError())
+
+    monkeypatch.setattr(units, "Anonymizer", Looking)
+    bench.put("a.png", picture())
+    bench.do("a.png")
+    assert cores == [1]

@@ -17,7 +17,7 @@ import pytest
 
 from anonymizer import workers
 from anonymizer.errors import MissingWeights
-from anonymizer.workers import Processes, share, shared_out
+from anonymizer.workers import Processes, shared_out
 
 
 class Clerk:
@@ -136,16 +136,6 @@ def _alive(process: Path) -> bool:
         return False
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="cores cannot be chosen here")
-def test_cores_are_shared_out(monkeypatch):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 5})
-    assert [share(number, 2) for number in range(2)] == [{0, 2}, {1, 5}]
-    assert [share(number, 6) for number in range(6)] == [{0}, {1}, {2}, {5}, {0}, {1}]
-    assert share(0, 1) == {0, 1, 2, 5}
-    monkeypatch.delattr(os, "sched_getaffinity")
-    assert share(0, 1) == frozenset()
-
-
 @pytest.fixture
 def _signals() -> Iterator[None]:
     kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -167,7 +157,7 @@ def test_a_worker_serves_until_the_pipe_ends(tmp_path):
 
     thread = threading.Thread(target=driver)
     thread.start()
-    workers._serve(far, partial(Clerk, tmp_path), share(0, 1))  # type: ignore[arg-type]  # as sent
+    workers._serve(far, partial(Clerk, tmp_path))  # type: ignore[arg-type]  # as sent
     thread.join()
     assert replies[0] == f"a {os.getpid()}"
     assert isinstance(replies[1], MissingWeights)
