@@ -1,7 +1,7 @@
 """dlib's face embedder, as one that may say whether a new face is the old person's.
 
-The threshold is far below the 0.6 of dlib's authors. In a dark, blurred film chance alone brings new
-faces, and even solid covers, down to 0.4: there the network sees little but darkness and blur.
+The threshold is far below the 0.6 of dlib's authors. In a dark, blurred film chance alone brings
+new faces, and even solid covers, down to 0.4: there the network sees little but darkness and blur.
 """
 
 from __future__ import annotations
