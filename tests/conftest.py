@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import random
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,6 +51,12 @@ def _real_data(variable: str, folder: str) -> Path:
             pytest.fail(f"REQUIRE_FOOTAGE is set, but {path} is no folder; set {variable}")
         pytest.skip(f"{path} is no folder; set {variable}")
     return path
+
+
+def pytest_configure() -> None:
+    """Let tests interrupt programs even where the shell that started them ignores interrupts."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
