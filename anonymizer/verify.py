@@ -168,10 +168,12 @@ def _compare(
     hidden, kept = _planned(plan, pair[0].index, guessed=guessed)
     more = [face for face in seen if not _among(face, kept)]
     wanted = [(face, "plan") for face in hidden] + [(face, finder) for face in more]
-    tally.faces += len(hidden) + sum(not _among(face, hidden) for face in more)
     doubtful: list[Face] = []
     for face, name in wanted:
-        alike = _likeness(pair, face)
+        alike = likeness(pair[0].image, pair[1].image, face.box)
+        if alike is None:  # outside of the picture
+            continue
+        tally.faces += name == "plan" or not _among(face, hidden)
         distance = _recognised(pair, face, embedder, tally) if alike < ALIKE else None
         if (alike >= ALIKE or distance is not None) and not _among(face, doubtful):
             doubtful.append(face)
@@ -187,12 +189,6 @@ def _recognised(pair: Pair, face: Face, embedder: Embedder | None, tally: _Tally
         return None
     tally.embedded += 1
     return distance if distance < embedder.threshold else None
-
-
-def _likeness(pair: Pair, face: Face) -> float:
-    """Likeness of a face; -1 where it lies outside of the picture."""
-    alike = likeness(pair[0].image, pair[1].image, face.box)
-    return -1.0 if alike is None else alike
 
 
 def _planned(plan: Plan, index: int, *, guessed: bool) -> tuple[list[Face], list[Face]]:

@@ -178,13 +178,14 @@ class Watcher:
         """Work on one file, and note what became of it."""
         entry = self.known.get(stamp)
         source = self.folders.inbox / stamp.path
-        output = entry.output if entry and entry.output else self._free_output(stamp)
+        killed = entry is not None and entry.status == "working"  # a result may be there, of ours
+        output = entry.output if killed and entry and entry.output else self._free_output(stamp)
         self.known.begin(stamp, output)
         self.tell(Event("started", stamp.path, output))
         start = time.monotonic()
         try:
             destination = self._inside(output)
-            self.work(source, destination, entry is not None)
+            self.work(source, destination, killed)
         except PASSING as error:
             self._again(stamp, str(error), entry.tries + 1 if entry else 1)
         except VeilframeError as error:

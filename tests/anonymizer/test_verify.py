@@ -106,6 +106,13 @@ def test_one_frame_with_the_original_face_is_named():
     assert seen.reason == "1 of 5 faces look as in the original, in 1 frame: 3"
 
 
+def test_faces_outside_of_the_picture_are_not_counted():
+    """The bound must not profit from what nobody could look at."""
+    gone = track((120.0, 10.0, 160.0, 58.0), number=1)
+    seen = examine(reel(original()), reel(replaced(original(), BOX)), plan(track(), gone))
+    assert (seen.verdict, seen.faces) == ("clean", 5)
+
+
 def test_a_second_detector_finds_what_the_plan_missed():
     sees = Sees(FAR, [1, 2])
     films = reel(original()), reel(replaced(original(), BOX))

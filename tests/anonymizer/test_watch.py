@@ -213,6 +213,16 @@ def test_what_passes_is_done(bench):
     assert bench.files("out") == {"a_anonymized.mp4": "ONE"}
 
 
+def test_a_second_attempt_does_not_replace_what_others_put_there_meanwhile(bench):
+    bench.errors = {"a.mp4": [OSError("away")]}
+    bench.put("a.mp4", "one")
+    bench.look()
+    (bench.outbox / "a_anonymized.mp4").write_text("theirs")
+    bench.now += 11
+    bench.look()
+    assert bench.files("out") == {"a_anonymized-2.mp4": "ONE", "a_anonymized.mp4": "theirs"}
+
+
 def test_a_file_that_grows_while_it_is_worked_on_is_done_again_as_it_is_then(bench):
     path = bench.put("a.mp4", "half")
 
