@@ -221,6 +221,7 @@ class Track:
 class Clip:
     """One track through one chunk, as aligned square crops of side S.
 
+    Whole frames that are translated are clips too; theirs are (H, W) where S, S is written here.
     The first ``lead`` of the T crops were painted by the chunk before. Anything that generates must
     read ``context``, never ``pixels`` (invariant P1).
     """
@@ -246,12 +247,12 @@ class Clip:
     """``(T, K)`` what the face does; None where it was not read: a face at rest."""
 
     def __post_init__(self) -> None:
-        count, side = len(self.indices), self.pixels.shape[1]
+        count, sides = len(self.indices), self.shape
         expected: dict[str, tuple[int, ...]] = {
-            "pixels": (count, side, side, 3),
-            "context": (count, side, side, 3),
-            "hidden": (count, side, side),
-            "mask": (count, side, side),
+            "pixels": (count, *sides, 3),
+            "context": (count, *sides, 3),
+            "hidden": (count, *sides),
+            "mask": (count, *sides),
             "frame_from_crop": (count, 3, 3),
             "landmarks": (count, 5, 2),
         }
@@ -272,9 +273,14 @@ class Clip:
         return f"Clip(track={self.track}, frames={count}, side={self.size}, lead={self.lead})"
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width) of the crops in pixels."""
+        return int(self.pixels.shape[1]), int(self.pixels.shape[2])
+
+    @property
     def size(self) -> int:
-        """Side S of the crops in pixels."""
-        return int(self.pixels.shape[1])
+        """Side S of square crops in pixels; the longer one of others."""
+        return max(self.shape)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -101,7 +101,7 @@ def encode(
         matches: of slot i + 1 into slot i.
         active: ``(S, S)`` of slot i + 1: pixels that take part.
     """
-    frames, home = [start], cv2.split(places(len(start.ids)))
+    frames, home = [start], cv2.split(places(*start.ids.shape))
     shown = np.full((len(matches) + 1, *start.ids.shape), NOBODY, np.int32)
     shown[0] = start.ids
     for slot, (match, part) in enumerate(zip(matches, active, strict=True), 1):
@@ -173,9 +173,9 @@ def _looked_up(
     ids: NDArray[np.int32] = cv2.remap(shown[0], x, y, cv2.INTER_NEAREST, borderValue=NOBODY)
     later = np.flatnonzero(slots > 0)
     column, row, slot = (np.rint(plane.ravel()[later]).astype(np.int64) for plane in (x, y, slots))
-    side = len(ids)
-    inside = (column >= 0) & (column < side) & (row >= 0) & (row < side)
-    at = np.where(inside, (slot * side + row) * side + column, 0)
+    height, width = ids.shape
+    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+    at = np.where(inside, (slot * height + row) * width + column, 0)
     ids.ravel()[later] = np.where(inside, shown.ravel()[at], NOBODY)
     return ids
 
@@ -190,10 +190,11 @@ def _parents(
     edges keep the ids they began with, and smear.
     """
     column, row = np.rint(points).astype(np.int64).T
-    trail, ids, side = previous.trail[row, column], previous.ids[row, column], len(previous.ids)
+    trail, ids = previous.trail[row, column], previous.ids[row, column]
+    height, width = previous.ids.shape
     x = np.rint(column + trail[:, 0]).astype(np.int64)
     y = np.rint(row + trail[:, 1]).astype(np.int64)
     slot = np.rint(trail[:, 2] / _APART).astype(np.int64)
-    inside = (x >= 0) & (x < side) & (y >= 0) & (y < side)
-    own = shown[slot, y.clip(0, side - 1), x.clip(0, side - 1)]
+    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    own = shown[slot, y.clip(0, height - 1), x.clip(0, width - 1)]
     return np.where(inside & (own == ids), ids, NOBODY)

@@ -61,15 +61,15 @@ class Estimated:
         """See `Correspond`."""
         seen, past = clip.pixels[target], clip.pixels[source]
         there, back = self._estimator(seen, past)
-        grid = (places(clip.size) + there).astype(np.float32)
+        grid = (places(*clip.shape) + there).astype(np.float32)
         with np.errstate(invalid="ignore"):  # flow that is not finite fails the comparisons
             valid = returns(there, back, grid) & alike(seen, past, grid)
         return Correspondence(clip.indices[source], clip.indices[target], grid, valid)
 
 
-def places(side: int) -> NDArray[np.float32]:
-    """``(S, S, 2)``: the (x, y) of every pixel."""
-    y, x = np.mgrid[:side, :side].astype(np.float32)
+def places(height: int, width: int | None = None) -> NDArray[np.float32]:
+    """``(H, W, 2)``: the (x, y) of every pixel; of a square if there is no width."""
+    y, x = np.mgrid[:height, : width or height].astype(np.float32)
     return np.stack([x, y], -1)
 
 

@@ -11,12 +11,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+Average = Literal["mean", "median"]
+"""What a trajectory agrees on: the mean, or the middle value of each channel, which no outlier
+moves."""
 
 _MANY: Final = 64
 """Up to so many float32 values of full precision can be added in 31 bits."""
@@ -85,14 +89,20 @@ class Repository:
         return Repository(frames, self.counts.to(device), self.largest)
 
     def harmonize(
-        self, x0: Tensor, *, window: int | None = None, anchor: Anchor | None = None
+        self,
+        x0: Tensor,
+        *,
+        window: int | None = None,
+        anchor: Anchor | None = None,
+        average: Average = "mean",
     ) -> Tensor:
-        """Means along trajectories.
+        """Means, or medians, along trajectories.
 
         Args:
             x0: ``(N, 3, S, S)`` of any float type; sums do not depend on it.
-            window: number of frames that a mean may span, centred; None for all.
+            window: number of frames that a mean may span, centred; None for all. Medians span all.
             anchor: values to draw the means to.
+            average: mean or median.
 
         Returns:
             A new tensor like ``x0``. Inactive pixels keep their bits, and so do those that share
@@ -104,7 +114,10 @@ class Repository:
         result = x0.clone(memory_format=torch.contiguous_format)
         for channel in range(x0.shape[1]):
             own = [part.read(x0[n, channel]) for n, part in enumerate(self.frames)]
-            means = self._overall(own) if window is None else self._sliding(own, window)
+            if average == "median":
+                means = self._middle(own)
+            else:
+                means = self._overall(own) if window is None else self._sliding(own, window)
             for n, values in enumerate(means):
                 if anchor is not None:
                     _draw(values, self.frames[n].ids, anchor, n, channel)
@@ -122,6 +135,19 @@ class Repository:
             new = mean.index_select(0, part.ids)
             new[part.alone] = values[part.alone]
             yield new
+
+    def _middle(self, own: list[Tensor]) -> Iterator[Tensor]:
+        """The same with medians; of an even number of values the mean of the middle two."""
+        values, ids = torch.cat(own), torch.cat([part.ids for part in self.frames])
+        _Fixed.of(own, self.largest)  # refuses what is not finite
+        values, order = values.sort()
+        values = values[ids[order].argsort(stable=True)]
+        first = self.counts.cumsum(0) - self.counts
+        last = max(len(values) - 1, 0)
+        low, high = ((first + (self.counts - odd) // 2).clamp(0, last) for odd in (1, 0))
+        for part in self.frames:
+            below, above = (values[at[part.ids]] for at in (low, high))
+            yield torch.where(below == above, below, (below + above) / 2)
 
     def _sliding(self, own: list[Tensor], window: int) -> Iterator[Tensor]:
         """The same over the frames of a window around each; sums slide exactly."""

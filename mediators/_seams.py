@@ -64,12 +64,13 @@ def origins(
         Positions ``(S, S, 2)`` and the frames ``(S, S)`` that they are in. Inactive pixels are
         where they are, in the frame `FIXED`.
     """
-    base, slots = places(len(coded.ids)), coded.slots
+    base, slots = places(*coded.ids.shape), coded.slots
     there, births = base + coded.displacement, np.where(slots < 0, FIXED, indices[slots.clip(0)])
     if past is None:
         return there, births
-    near = np.rint(there).astype(np.int64).clip(0, len(base) - 1)
-    x, y = near[..., 0], near[..., 1]
+    near = np.rint(there).astype(np.int64)
+    x, y = (near[..., axis].clip(0, base.shape[1 - axis] - 1) for axis in (0, 1))
+    near = np.stack([x, y], -1)
     older = past.origin[y, x]
     traced = np.rint(older) + (there - near)
     first = slots == 0
@@ -141,10 +142,10 @@ def boundary(clip: Clip, carry: Carry | None) -> MedmCarry | None:
         return None
     if not isinstance(carry, MedmCarry):
         raise ValueError(f"carry must come from medm, got {type(carry).__name__}")
-    index, side = clip.indices[clip.lead - 1], clip.size
-    if carry.index != index or len(carry.ids) != side:
+    index = clip.indices[clip.lead - 1]
+    if carry.index != index or carry.ids.shape != clip.shape:
         raise ValueError(
-            f"carry is of frame {carry.index} and side {len(carry.ids)}, "
-            f"the clip continues frame {index} at side {side}"
+            f"carry is of frame {carry.index} and size {carry.ids.shape}, "
+            f"the clip continues frame {index} at size {clip.shape}"
         )
     return carry

@@ -23,7 +23,7 @@ from anonymizer.protocols import Mediation, Mediator
 from mediators import _noise
 from mediators._coding import Coded, Encoding, encode, key, resumed
 from mediators._flow import Correspond, Dis, Estimated
-from mediators._repository import Anchor, Repository
+from mediators._repository import Anchor, Average, Repository
 from mediators._seams import MedmCarry, Rule, boundary, handed_on, origins, shares
 
 FLOWS = {"dis": Dis}
@@ -45,6 +45,7 @@ class MedmMediation:
     """``(N, M)`` of the carried values."""
     window: int | None
     """Frames that a mean may span."""
+    average: Average = "mean"
     agreed: dict[float, Tensor] = field(default_factory=dict)
     """Of each noise level asked for, the last crop (3, S, S) of the answer: what is handed on."""
 
@@ -69,11 +70,11 @@ class MedmMediation:
         return torch.from_numpy(_noise.normals(np.stack(names), channels, seed))
 
     def _cells(self, coded: Coded, index: int, height: int, width: int) -> NDArray[np.int64]:
-        side = len(coded.ids)
-        factor = side / width, side / height
+        high, wide = coded.ids.shape
+        factor = wide / width, high / height
         row, column = np.indices((height, width)).astype(np.float64)
         middles = np.stack([(column + 0.5) * factor[0], (row + 0.5) * factor[1]], -1) - 0.5
-        nearest = np.rint(middles).astype(np.int64).clip(0, side - 1)
+        nearest = np.rint(middles).astype(np.int64).clip(0, (wide - 1, high - 1))
         where, births = origins(coded, self.indices, self.past)
         x, y = nearest[..., 0], nearest[..., 1]
         places = (where[y, x] + (middles - nearest)).astype(np.float32)
@@ -84,13 +85,12 @@ class MedmMediation:
 
         The last crop is kept for `carry`; asking again at a level replaces it.
         """
-        side = len(self.new[0].ids)
-        expected = (len(self.new), 3, side, side)
+        expected = (len(self.new), 3, *self.new[0].ids.shape)
         if x0.shape != expected:
             raise ValueError(f"crops must be {expected}, got {tuple(x0.shape)}")
         plan = self.repository.to(x0.device)
         anchor = self._anchor(sigma, x0.device)
-        result = plan.harmonize(x0, window=self.window, anchor=anchor)
+        result = plan.harmonize(x0, window=self.window, anchor=anchor, average=self.average)
         self.agreed[sigma] = result[-1].clone()
         return result
 
@@ -121,6 +121,7 @@ class Medm:
     correspond: Correspond
     rule: Rule
     window: int | None
+    average: Average = "mean"
 
     def prepare(self, clip: Clip, carry: Carry | None) -> Mediation:
         """Flow and coding of the new crops, after the boundary crop where one was carried."""
@@ -145,6 +146,7 @@ class Medm:
             past=past,
             share=shares(self.rule, len(ids), weights, counts),
             window=self.window,
+            average=self.average,
         )
 
 
@@ -153,6 +155,7 @@ def build(
     flow: Literal["dis"] = "dis",
     rule: Rule = "ramp",
     window: int | None = None,
+    average: Average = "mean",
     correspond: Correspond | None = None,
 ) -> Mediator:
     """MeDM for face crops.
@@ -161,14 +164,21 @@ def build(
         flow: estimator of optical flow.
         rule: how values cross from chunk to chunk.
         window: number of frames that a mean may span; None for the whole chunk.
+        average: ``median`` takes the middle value along each trajectory, over the whole chunk.
         correspond: replaces flow and its tests.
 
     Raises:
-        ValueError: for an unknown name, or a window below 1.
+        ValueError: for an unknown name, a window below 1, or a median with a window.
     """
-    for value, legal in ((flow, tuple(FLOWS)), (rule, get_args(Rule))):
+    for value, legal in (
+        (flow, tuple(FLOWS)),
+        (rule, get_args(Rule)),
+        (average, get_args(Average)),
+    ):
         if value not in legal:
             raise ValueError(f"{value!r} is not one of {', '.join(legal)}")
     if window is not None and window < 1:
         raise ValueError(f"window must be at least 1 frame, got {window}")
-    return Medm(correspond or Estimated(FLOWS[flow]()), rule, window)
+    if window is not None and average == "median":
+        raise ValueError("a median spans the whole chunk; leave window out")
+    return Medm(correspond or Estimated(FLOWS[flow]()), rule, window, average)

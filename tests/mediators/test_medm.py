@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -363,7 +363,7 @@ def test_a_carry_that_does_not_fit_is_refused(what):
         clip, message = oracle.part_of(clip, 3, 6, 1), "frame 2 .* continues frame 3"
     elif what == "size":
         small = oracle.clip_of(clip.pixels[:, :8, :8], lead=3)
-        clip, message = small, "side 24, .* side 8"
+        clip, message = small, r"size \(24, 24\), .* size \(8, 8\)"
     else:
         carry, message = Carry(), "must come from medm, got Carry"
         clip = oracle.part_of(clip, 2, 6, 1)
@@ -372,6 +372,33 @@ def test_a_carry_that_does_not_fit_is_refused(what):
 
 
 # The rest.
+
+
+def lower(clip, rows):
+    """A clip of a square without what is below so many rows."""
+    small = {name: getattr(clip, name)[:, :rows] for name in ("pixels", "context", "hidden")}
+    return replace(clip, **small, mask=clip.mask[:, :rows])
+
+
+@pytest.mark.parametrize("step", [(1.0, 0.5), (-1.5, -1.0)], ids=str)
+def test_a_picture_wider_than_high_is_a_square_whose_rest_takes_no_part(step):
+    rows, mask = 16, np.zeros((9, SIDE, SIDE), np.float32)
+    mask[:, :rows] = 1
+    clip, held = moving(9, step, mask)
+    found = held.found.values()
+    flat = oracle.Held([replace(m, grid=m.grid[:rows], valid=m.valid[:rows]) for m in found])
+    x, carries = estimate(9) * 0.3, [None, None]
+    for start, stop, lead in ((0, 5, 0), (3, 9, 2)):
+        part = oracle.part_of(clip, start, stop, lead)
+        whole = medm.build(correspond=held).prepare(part, carries[0])
+        own = medm.build(correspond=flat).prepare(lower(part, rows), carries[1])
+        new = x[start + lead : stop]
+        assert torch.equal(whole(new, 0.5)[:, :, :rows], own(new[:, :, :rows], 0.5))
+        assert not torch.equal(whole(new, 0.5), new)
+        shape = (len(new), 2, SIDE // 2, SIDE // 2)
+        noise = own.noise((*shape[:2], rows // 2, shape[3]), 3)
+        assert torch.equal(whole.noise(shape, 3)[:, :, : rows // 2], noise)
+        carries = [whole.carry(), own.carry()]
 
 
 def test_warp_error_falls_with_the_strength():
@@ -392,11 +419,26 @@ def test_a_window_is_handed_on():
     torch.testing.assert_close(mediation(x, 1.0)[2], x[1:4].mean(0))
 
 
+def test_the_average_is_handed_on():
+    clip, held = moving(5, (0.0, 0.0))
+    mediation = medm.build(correspond=held, average="median").prepare(clip, None)
+    x = estimate(5)
+    torch.testing.assert_close(mediation(x, 1.0), x.median(0).values.expand_as(x))
+
+
 @pytest.mark.parametrize(
-    "options", [{"flow": "raft9"}, {"rule": "hope"}, {"window": 0}], ids=lambda o: next(iter(o))
+    "options",
+    [
+        {"flow": "raft9"},
+        {"rule": "hope"},
+        {"window": 0},
+        {"average": "mode"},
+        {"average": "median", "window": 3},
+    ],
+    ids=lambda o: "+".join(o),
 )
 def test_options_that_make_no_sense_are_refused(options):
-    with pytest.raises(ValueError, match=r"raft9|hope|at least 1"):
+    with pytest.raises(ValueError, match=r"raft9|hope|at least 1|mode|leave window out"):
         medm.build(**options)
 
 

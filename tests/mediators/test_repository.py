@@ -194,6 +194,33 @@ def test_a_window_over_everything_is_the_plain_mean_bitwise(repository):
     assert torch.equal(repository.harmonize(noise(), window=12), repository.harmonize(noise()))
 
 
+def test_a_median_is_the_middle_value_of_every_id(ids, repository):
+    result, x = repository.harmonize(noise(), average="median"), noise().numpy()
+    assert torch.equal(result[:, 0][torch.from_numpy(ids) < 0], noise()[:, 0][ids < 0])
+    for name in range(ids.max() + 1):
+        n, row, column = np.nonzero(ids == name)
+        wanted = np.median(x[n, :, row, column].astype(np.float64), axis=0)
+        got = result.numpy()[n, :, row, column]
+        assert len(np.unique(got, axis=0)) == 1
+        np.testing.assert_allclose(got[0], wanted, atol=1e-6)
+
+
+def test_no_outlier_moves_a_median():
+    alike = np.zeros((5, 1, 1), np.int32)
+    x = torch.full((5, 3, 1, 1), 0.25)
+    x[3] = 100
+    assert torch.equal(
+        Repository.of(alike, 1).harmonize(x, average="median"), torch.full_like(x, 0.25)
+    )
+
+
+def test_a_median_of_nothing_active_changes_nothing_and_refuses_what_is_not_finite(repository):
+    empty = Repository.of(np.full((6, 9, 9), -1, np.int32), 0)
+    assert torch.equal(empty.harmonize(noise(), average="median"), noise())
+    with pytest.raises(FloatingPointError, match="not finite"):
+        repository.harmonize(torch.full((6, 3, 9, 9), torch.nan), average="median")
+
+
 def test_anchored_ids_move_by_the_weight_of_their_frame(ids, repository):
     values = torch.arange(30, dtype=torch.float32).view(10, 3)
     weights = torch.linspace(0, 1, 6)[:, None].expand(6, 10)
