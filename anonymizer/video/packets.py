@@ -61,6 +61,18 @@ def picture_stream(container: InputContainer, path: Path) -> VideoStream:
     raise UnreadableVideo(path, "has no video stream")
 
 
+def decoding_stream(container: InputContainer, path: Path) -> VideoStream:
+    """What ``picture_stream`` returns, set up to be decoded.
+
+    Raises:
+        UnreadableVideo: like ``picture_stream``.
+    """
+    stream = picture_stream(container, path)
+    # Threads that decode whole frames report damage late, and PyAV then drops good frames.
+    stream.thread_type = "SLICE"
+    return stream
+
+
 def packets_of(
     container: InputContainer,
     streams: list[Stream],

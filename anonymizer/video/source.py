@@ -8,25 +8,24 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-import numpy as np
 from av.container import InputContainer
-from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
 from anonymizer.data import Frame, StreamInfo
 from anonymizer.errors import UnreadableVideo
 from anonymizer.video import alpha
-from anonymizer.video.colour import SCALING, colour_of, matrix_for, swscale_matrix, swscale_range
+from anonymizer.video.colour import colour_of
 from anonymizer.video.damage import Damage, Steps
+from anonymizer.video.developing import Developer
 from anonymizer.video.extent import Reach
 from anonymizer.video.failures import reading
 from anonymizer.video.fields import WARNING, whole
-from anonymizer.video.native import Native, native_of
 from anonymizer.video.orientation import Orientation, orientation_of
-from anonymizer.video.packets import open_input, picture_stream, pictures_of
+from anonymizer.video.packets import decoding_stream, open_input, pictures_of
+from anonymizer.video.parts import Part
 from anonymizer.video.prefetch import prefetch as work_ahead
 from anonymizer.video.signals import signals_of
+from anonymizer.video.timetable import Timetable, timetable_of
 
 
 class VideoSource:
@@ -44,7 +43,8 @@ class VideoSource:
         self._path = path
         self._depth = prefetch
         self._damage = Damage(path)
-        self._info, self._orientation, self._size = _probe(path)
+        self._info, self._stored = _probe(path)
+        self._table: Timetable | None = None
 
     @property
     def info(self) -> StreamInfo:
@@ -61,6 +61,28 @@ class VideoSource:
         """What seems to be missing beside those, or was changed, by the latest reading."""
         return list(self._damage.warnings)
 
+    def timetable(self) -> Timetable:
+        """When every frame is shown and where decoding can begin; read once, then known.
+
+        Raises:
+            Indivisible: if the film can only be read as a whole.
+            DamagedVideo: if its end is cut off.
+        """
+        if self._table is None:
+            self._table = timetable_of(self._path, frames=self._info.frames)
+            self._damage.warnings = self._damage.warnings or list(self._table.warnings)
+        return self._table
+
+    def part(self, frames: range) -> Part:
+        """Some frames of the film, as reading all of it gives them.
+
+        Raises:
+            Indivisible: if the film can only be read as a whole.
+            ValueError: if there are no such frames.
+        """
+        table = self.timetable()
+        return Part(self._path, self._info, self._stored, table, frames, prefetch=self._depth)
+
     def __iter__(self) -> Iterator[Frame]:
         """Open the file anew and decode it in a thread, a few frames ahead.
 
@@ -73,8 +95,9 @@ class VideoSource:
 
     def _frames(self, damage: Damage) -> Iterator[Frame]:
         with reading(self._path), open_input(self._path) as container:
-            stream = _prepared(container, self._path)
-            clock, reformatter, count = Clock(), VideoReformatter(), 0
+            stream = decoding_stream(container, self._path)
+            clock, count = Clock(), 0
+            develop = Developer(self._info, *self._stored)
             reach, steps = Reach(container, stream), Steps()
             transparent = self._info.pixel_format == alpha.PIXEL_FORMAT and alpha.has_alpha(stream)
             if alpha.has_alpha(stream) and not transparent:
@@ -82,39 +105,13 @@ class VideoSource:
             decoder = alpha.alpha_decoder() if transparent else None
             decoded = pictures_of(container, stream, damage, reach, decoder)
             for picture in whole(decoded, lambda: damage.warnings.append(WARNING)):
-                image, pts = self._upright(picture, reformatter), clock.pts(picture)
+                pts = clock.pts(picture)
                 steps.note(pts)
-                yield Frame(
-                    count,
-                    pts,
-                    self._info.time_base,
-                    image,
-                    self._native(picture, image),
-                )
+                yield develop(picture, index=count, pts=pts)
                 count += 1
             damage.check_end(count, self._info.frames, reach)
             damage.check_steps(steps, self._info.time_base)
             damage.warnings += clock.warnings
-
-    def _native(self, picture: av.VideoFrame, image: NDArray[np.uint8]) -> Native | None:
-        if (picture.width, picture.height) != self._size:
-            return None
-        return native_of(picture, image)
-
-    def _upright(self, picture: av.VideoFrame, reformatter: VideoReformatter) -> NDArray[np.uint8]:
-        matrix = swscale_matrix(matrix_for(self._info.colour, self._info.height))
-        full = picture.format.is_rgb or self._info.colour.full_range
-        rgb = reformatter.reformat(
-            picture,
-            *self._size,
-            "rgb24",
-            src_colorspace=None if picture.format.is_rgb else matrix,
-            src_color_range=swscale_range(full),
-            dst_color_range=swscale_range(True),
-            interpolation=SCALING,
-            threads=1,
-        )
-        return self._orientation.apply(rgb.to_ndarray())  # type: ignore[arg-type]  # rgb24 is uint8
 
 
 class Clock:
@@ -146,23 +143,16 @@ class Clock:
         return [f"{many} times were moved on, as some repeat or step back"] if many else []
 
 
-def _prepared(container: InputContainer, path: Path) -> VideoStream:
-    stream = picture_stream(container, path)
-    # Threads that decode whole frames report damage late, and PyAV then drops good frames.
-    stream.thread_type = "SLICE"
-    return stream
-
-
-def _probe(path: Path) -> tuple[StreamInfo, Orientation, tuple[int, int]]:
+def _probe(path: Path) -> tuple[StreamInfo, tuple[Orientation, tuple[int, int]]]:
     """Header, and what only the first picture tells; the size is (width, height) as stored."""
     with reading(path), open_input(path) as container:
-        stream = _prepared(container, path)
+        stream = decoding_stream(container, path)
         picture = next(pictures_of(container, stream, Damage(path)), None)
         if picture is None:
             raise UnreadableVideo(path, "not one picture can be decoded")
         orientation = orientation_of(picture)
         info = _info(container, stream, picture, orientation)
-        return info, orientation, (picture.width, picture.height)
+        return info, (orientation, (picture.width, picture.height))
 
 
 def _info(
