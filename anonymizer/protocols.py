@@ -100,11 +100,40 @@ class FlowEstimator(Protocol):
         ...
 
 
+class Reference(Protocol):
+    """The model before pictures that it may see: what mediators of its features hold on to.
+
+    The pictures are the N new crops without anything that is inside a protected area (P1).
+    """
+
+    @property
+    def levels(self) -> NDArray[np.float64]:
+        """``(T,)`` noise level sigma of every integer timestep of the model, increasing."""
+        ...
+
+    @property
+    def drawn(self) -> bool:
+        """Whether the pictures show a drawn face where crops are hidden, rather than nothing."""
+        ...
+
+    def look(self) -> None:
+        """Let the model see the pictures, almost without noise, by the calls of one step."""
+        ...
+
+
 class Mediation(Protocol):
     """A prepared plan for one clip of one chunk; N = T - lead crops are new.
 
     Answers do not depend on earlier calls, but `carry` may: it hands on what the loop was told.
     """
+
+    @property
+    def together(self) -> bool:
+        """Whether each call of the model must hold all N crops, once or once per condition.
+
+        Where several conditions share a call, all crops under one come before those under the next.
+        """
+        ...
 
     def noise(self, shape: tuple[int, ...], seed: int) -> torch.Tensor:
         """Standard normal noise ``(N, C, h, w)`` float32, shared along trajectories."""
@@ -114,7 +143,11 @@ class Mediation(Protocol):
         """Harmonize an estimate ``(N, 3, S, S)`` of the clean crops, about [-1, 1], unclamped."""
         ...
 
-    def attach(self, model: Any) -> AbstractContextManager[None]:  # noqa: ANN401 - any torch module
+    def attach(
+        self,
+        model: Any,  # noqa: ANN401 - any torch module
+        reference: Reference | None = None,
+    ) -> AbstractContextManager[None]:
         """Guide the model's features while open; a no-op for pixel-level mediators."""
         ...
 
@@ -168,6 +201,7 @@ __all__ = [
     "Mediation",
     "Mediator",
     "Reader",
+    "Reference",
     "Replacer",
     "Sink",
     "Sketch",

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anonymizer.data import Carry, Clip
-from anonymizer.protocols import Mediation, Mediator
+from anonymizer.protocols import Mediation, Mediator, Reference
 from mediators import _noise
 from mediators._coding import Coded, Encoding, encode, key, resumed
 from mediators._flow import Correspond, Dis, Estimated
@@ -100,7 +100,16 @@ class MedmMediation:
         values = torch.from_numpy(self.past.values[self.past.levels.index(sigma)])
         return Anchor(values.to(device), torch.from_numpy(self.share).to(device))
 
-    def attach(self, model: Any) -> AbstractContextManager[None]:  # noqa: ANN401 - any torch module
+    @property
+    def together(self) -> bool:
+        """Crops may be given to the model in any batches."""
+        return False
+
+    def attach(
+        self,
+        model: Any,  # noqa: ANN401 - any torch module
+        reference: Reference | None = None,
+    ) -> AbstractContextManager[None]:
         """Do nothing: MeDM works on pixels."""
         return nullcontext()
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from anonymizer.data import Carry, Clip
-from anonymizer.protocols import Mediation, Mediator
+from anonymizer.protocols import Mediation, Mediator, Reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,16 @@ class Alone:
         """``x0`` itself."""
         return x0
 
-    def attach(self, model: Any) -> AbstractContextManager[None]:  # noqa: ANN401 - any torch module
+    @property
+    def together(self) -> bool:
+        """Crops may be given to the model in any batches."""
+        return False
+
+    def attach(
+        self,
+        model: Any,  # noqa: ANN401 - any torch module
+        reference: Reference | None = None,
+    ) -> AbstractContextManager[None]:
         """Do nothing."""
         return nullcontext()
 

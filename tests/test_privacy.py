@@ -166,10 +166,11 @@ def test_p2_every_core_pixel_is_replaced_to_the_last_row_and_column(studio, area
 def test_p3_a_mediator_that_returns_nan_stops_the_film(studio):
     class Nan:
         def __init__(self, mediation):
-            self.noise, self.attach, self.carry = (
+            self.noise, self.attach, self.carry, self.together = (
                 mediation.noise,
                 mediation.attach,
                 mediation.carry,
+                mediation.together,
             )
 
         def __call__(self, x0, sigma):

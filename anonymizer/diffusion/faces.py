@@ -136,7 +136,8 @@ class FaceSketch:
         Raises:
             FloatingPointError: if a result is not finite.
         """
-        painter, replacer = self.replacer.painter, self.replacer
+        replacer = self.replacer
+        painter = replacer.painter.serving(mediation, len(self.composite))
         drawn = painter.encoded(self.composite)
         factor = painter.autoencoder.factor
         cells = conditions.hidden_cells(self.clip, factor).to(painter.device)
@@ -145,8 +146,10 @@ class FaceSketch:
         sigmas = descent(painter.model.schedule, replacer.start, replacer.steps)
         noise = mediation.noise(tuple(drawn.shape), self.seed).to(painter.device)
         x = sigmas[0] * noise + self._origin(drawn)
-        denoise = painter.agreed(painter.model.given(condition), mediation, sigmas)
-        painted = painter.painted(denoise, x, sigmas, mediation)
+        alone = painter.model.given(condition)
+        reference = painter.reference(alone, drawn, noise, drawn=True)
+        denoise = painter.agreed(alone, mediation, sigmas)
+        painted = painter.painted(denoise, x, sigmas, mediation, reference)
         if replacer.detail:
             drawings = self.moving.pixels[self.clip.lead :]
             scale = replacer.detail * self.clip.size

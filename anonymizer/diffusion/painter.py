@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -17,10 +18,8 @@ from anonymizer.diffusion.model import LatentModel
 from anonymizer.diffusion.sampling import sample_ddim
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from anonymizer.data import Clip
-    from anonymizer.protocols import Denoiser, Mediation
+    from anonymizer.protocols import Denoiser, Mediation, Reference
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,18 +51,60 @@ class Painter:
             raise ValueError(f"crops have {clip.size} pixels a side, this model wants {self.size}")
         return clip
 
+    def serving(self, mediation: Mediation, count: int) -> Painter:
+        """The same, giving the model `count` crops at once if the mediation wants them together."""
+        if not mediation.together:
+            return self
+        return replace(self, model=replace(self.model, batch=max(count, self.model.batch)))
+
+    def reference(
+        self, denoise: Denoiser, latents: Tensor, noise: Tensor, *, drawn: bool
+    ) -> Reference:
+        """What mediators of features may look at.
+
+        Args:
+            denoise: the model as it will be used, before any mediation.
+            latents: (N, C, h, w) of pictures that show nothing of what is inside protected areas.
+            noise: (N, C, h, w); that of the first crop is given to all.
+            drawn: whether the pictures show a drawn face there.
+        """
+        return Sanitised(denoise, latents, noise, self.model.schedule.sigmas.numpy(), drawn)
+
     def agreed(self, denoise: Denoiser, mediation: Mediation, sigmas: Sequence[float]) -> Denoiser:
         """The denoiser with mediation in all steps but the last."""
         codec = self.round_trip or self.autoencoder
         return mediated(denoise, mediation, self.coherence, codec=codec, last=sigmas[-2])
 
     def painted(
-        self, denoise: Denoiser, x: Tensor, sigmas: Sequence[float], mediation: Mediation
+        self,
+        denoise: Denoiser,
+        x: Tensor,
+        sigmas: Sequence[float],
+        mediation: Mediation,
+        reference: Reference | None = None,
     ) -> NDArray[np.uint8]:
         """Crops (N, S, S, 3) sampled from latents `x` at noise level `sigmas[0]`."""
-        with mediation.attach(self.model.network):
+        with mediation.attach(self.model.network, reference):
             latents = sample_ddim(denoise, x, sigmas)
         return conditions.images(self.autoencoder.decode(latents))
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Sanitised:
+    """The model before pictures without faces, or with drawn ones: a `Reference`."""
+
+    denoise: Denoiser
+    latents: Tensor
+    """(N, C, h, w), clean."""
+    noise: Tensor
+    """(N, C, h, w), of which the first is used: pictures that are alike must be seen alike."""
+    levels: NDArray[np.float64]
+    drawn: bool
+
+    def look(self) -> None:
+        """Estimate the latents at the last but one timestep, where hardly any noise is left."""
+        sigma = float(self.levels[1])
+        self.denoise(self.latents + sigma * self.noise[:1].to(self.latents.device), sigma)
 
 
 def source(clip: Clip) -> Tensor:

@@ -7,7 +7,7 @@ of a clip are read only when sampling is told to start from the source (which br
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -103,7 +103,9 @@ class PromptSketch:
         Raises:
             FloatingPointError: if a result is not finite.
         """
-        replacer, painter, clip = self.replacer, self.replacer.painter, self.clip
+        clip = self.clip
+        painter = self.replacer.painter.serving(mediation, len(clip.indices) - clip.lead)
+        replacer = replace(self.replacer, painter=painter)
         known = painter.encoded(conditions.blanked(clip))
         cells = conditions.hidden_cells(clip, painter.autoencoder.factor).to(painter.device)
         told = replacer.inpaints
@@ -112,9 +114,10 @@ class PromptSketch:
         sigmas = ddim_sigmas(painter.model.schedule, replacer.steps, strength)
         noise = mediation.noise(tuple(known.shape), self.seed).to(painter.device)
         x = self._beginning(noise, sigmas[0])
+        reference = painter.reference(denoise, known, noise, drawn=False)
         agreed = painter.agreed(denoise, mediation, sigmas)
         whole = agreed if told else keep_known(agreed, known, cells)
-        return painter.painted(whole, x, sigmas, mediation)
+        return painter.painted(whole, x, sigmas, mediation, reference)
 
     def _beginning(self, noise: Tensor, sigma: float) -> Tensor:
         """Latents at the first noise level: pure noise, or the noised original (SDEdit)."""

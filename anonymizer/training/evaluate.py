@@ -19,6 +19,7 @@ from torch import Tensor
 from anonymizer.data import Carry, Clip
 from anonymizer.diffusion.faces import FaceReplacer
 from anonymizer.diffusion.inpainter import builtin
+from anonymizer.protocols import Reference
 from anonymizer.settings import Painting
 from anonymizer.training.dataset import Shard
 from anonymizer.training.masks import random_area
@@ -38,7 +39,16 @@ class Alone:
         """`x0` itself."""
         return x0
 
-    def attach(self, model: Any) -> AbstractContextManager[None]:  # noqa: ANN401 - any torch module
+    @property
+    def together(self) -> bool:
+        """Crops may be given to the model in any batches."""
+        return False
+
+    def attach(
+        self,
+        model: Any,  # noqa: ANN401 - any torch module
+        reference: Reference | None = None,
+    ) -> AbstractContextManager[None]:
         """Do nothing."""
         return nullcontext()
 

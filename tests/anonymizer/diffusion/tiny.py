@@ -168,6 +168,8 @@ class Plan:
     sigmas: list[float] = field(default_factory=list)
     attached: list[Any] = field(default_factory=list)
     inside: bool = False
+    together: bool = False
+    reference: Any = None
 
     def noise(self, shape: tuple[int, ...], seed: int) -> Tensor:
         one = torch.randn((1, *shape[1:]), generator=torch.Generator().manual_seed(seed))
@@ -179,8 +181,9 @@ class Plan:
         return self.function(x0)
 
     @contextmanager
-    def attach(self, model: Any) -> Iterator[None]:
+    def attach(self, model: Any, reference: Any = None) -> Iterator[None]:
         self.attached.append(model)
+        self.reference = reference
         self.inside = True
         yield
         self.inside = False
