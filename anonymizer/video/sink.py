@@ -15,7 +15,7 @@ from anonymizer.report import StreamOutcome
 from anonymizer.video.copying import Audio, CopiedStreams
 from anonymizer.video.encoding import encoding_for, rounds_time
 from anonymizer.video.failures import writing
-from anonymizer.video.muxer import Muxer
+from anonymizer.video.recording import Recorder
 
 _BEHIND: Final = 4
 """Frames that may wait for the encoder."""
@@ -74,8 +74,8 @@ class VideoSink:
             copied = CopiedStreams(self._source, audio=self._audio)
             stack.callback(copied.close)
             with writing(self._path):
-                self._muxer = Muxer(self._path, self._info, self._encoding, copied)
-            stack.callback(self._muxer.abandon)
+                self._recorder = Recorder(self._path, self._info, self._encoding, copied)
+            stack.callback(self._recorder.abandon)
             self._worker = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="encode"))
             self._exit = stack.pop_all()
         self.kept, self.dropped = copied.kept, copied.dropped
@@ -96,7 +96,7 @@ class VideoSink:
         """
         self._check(frame)
         self._last = frame.pts
-        self._pending.append(self._worker.submit(self._muxer.add, frame))
+        self._pending.append(self._worker.submit(self._recorder.add, frame))
         while len(self._pending) > _BEHIND:
             self._settle()
 
@@ -137,4 +137,4 @@ class VideoSink:
         while self._pending:
             self._settle()
         with writing(self._path):
-            self._worker.submit(self._muxer.finish).result()
+            self._worker.submit(self._recorder.finish).result()
