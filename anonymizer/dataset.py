@@ -10,67 +10,29 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
-
-from filelock import FileLock, Timeout
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from anonymizer import fingerprint, manifest, mirror, vault
 from anonymizer.errors import UsageError, VeilframeError
 from anonymizer.manifest import Journal, Row
 from anonymizer.mirror import Entry
+from anonymizer.orders import WORK, Order, alone
 from anonymizer.settings import Settings
 from anonymizer.totals import Run, Summary, summary_of
-from anonymizer.units import WORK, Outcome, Unit, Worker
+from anonymizer.units import Outcome, Unit, Worker
 from anonymizer.video.encoding import output_suffix
-from anonymizer.workers import Crew, Processes, Reply, shared_out
+from anonymizer.workers import TICK_S, Crew, Processes, Pulse, Reply, Trade, shared_out
 
 if TYPE_CHECKING:
     from ray import ObjectRef
 
-Engine = Literal["local", "ray"]
-STATE: Final = ".veilframe"
-"""Folder in the destination for what is known, and for unfinished files."""
-JOURNAL: Final = "dataset.sqlite"
-Make = Callable[[], Callable[[Unit], Outcome]]
+PACE: Final = 10e6
+"""Bytes per second that are surely read and written where nothing else shows that work goes on."""
 Tell = Callable[[Row, bool], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What is to be done."""
-
-    source: Path
-    destination: Path
-    settings: Settings
-    engine: Engine = "local"
-    workers: int = 1
-    address: str | None = None
-    """Of a Ray cluster; None starts one on this machine."""
-    gpus: float = 0.0
-    """Share of a GPU that each Ray worker takes."""
-    only_media: bool = False
-    """Leave out what is no film, picture or shard."""
-    fail_fast: bool = False
-    """Stop at the first failure."""
-    retry_failed: bool = False
-    """Try again what failed before."""
-
-    def __post_init__(self) -> None:
-        source, destination = self.source.resolve(), self.destination.resolve()
-        if not source.is_dir():
-            raise UsageError(f"{self.source}: is no folder; a dataset is a folder")
-        if source.is_relative_to(destination) or destination.is_relative_to(source):
-            raise UsageError(f"{self.destination}: the folders must not lie in each other")
-        if self.workers < 1:
-            raise UsageError(f"workers must be at least 1, got {self.workers}")
-        if self.engine != "ray" and (self.address or self.gpus):
-            raise UsageError("address and gpus are for the engine ray; add --engine ray")
 
 
 def anonymize(
@@ -91,14 +53,14 @@ def anonymize(
         UnwritableOutput: if the manifest cannot be written.
     """
     run, ended = Run(), False
-    with _alone(order.destination) as (state, known):
+    with alone(order.destination) as (state, known):
         settings = vault.with_secret(order.settings, state, known)
         which = fingerprint.of_settings(settings)
-        make = partial(Worker, settings, which, order.destination.absolute(), state.absolute())
+        trade = _trade(order, settings, which, state.absolute() / WORK)
         if total is not None:
             total(sum(1 for _ in _entries(order, state)))
         try:
-            ended = _all(order, known, make, _entries(order, state), run, tell)
+            ended = _all(order, known, trade, _entries(order, state), run, tell)
             if ended:
                 run.gone = known.forget_unseen()
         finally:
@@ -111,10 +73,15 @@ def anonymize(
 
 
 def _all(
-    order: Order, known: Journal, make: Make, entries: Iterator[Entry], run: Run, tell: Tell
+    order: Order,
+    known: Journal,
+    trade: Trade[Unit, Outcome],
+    entries: Iterator[Entry],
+    run: Run,
+    tell: Tell,
 ) -> bool:
     """Work through all inputs; False if a failure stopped it."""
-    crew = _crew(order, make)
+    crew = _crew(order, trade)
     units = _units(entries, known, again=order.retry_failed)
     try:
         for outcome in shared_out(crew, units, _lost):
@@ -137,14 +104,18 @@ def _units(entries: Iterator[Entry], known: Journal, *, again: bool) -> Iterator
         yield Unit(entry, row, begun, again)
 
 
-def _lost(unit: Unit) -> Outcome:
+def _lost(unit: Unit, late: bool) -> Outcome:
     why = "two workers died of it: out of memory, killed, or a fault of a decoder"
+    if late:
+        why = (
+            "its worker did not get on and was killed: a fault of a decoder, or --timeout is short"
+        )
     row = Row(
         path=unit.entry.path,
         kind=unit.entry.kind,
         verdict="failed",
         output=unit.entry.output,
-        failure="WorkerDied",
+        failure="TimedOut" if late else "WorkerDied",
         error=why,
     )
     return Outcome(row, fresh=True)
@@ -156,44 +127,48 @@ def _entries(order: Order, state: Path) -> Iterator[Entry]:
     return mirror.entries(source, output_suffix, only_media=order.only_media, fold=folds)
 
 
-@contextmanager
-def _alone(destination: Path) -> Iterator[tuple[Path, Journal]]:
-    """The set's own folder and its journal, for one run at a time; what a killed run left is gone.
-
-    Raises:
-        UsageError: if another run has it, or the folder cannot be written.
-    """
-    state = destination / STATE
-    with ExitStack() as stack:
-        try:
-            destination.mkdir(parents=True, exist_ok=True)
-            state.mkdir(mode=0o700, exist_ok=True)
-            stack.enter_context(FileLock(state / "lock").acquire(timeout=0))
-            shutil.rmtree(state / WORK, ignore_errors=True)
-            known = manifest.journal(state / JOURNAL, destination / mirror.MANIFEST)
-            opened = stack.enter_context(known)
-        except Timeout as error:
-            raise UsageError(f"{destination}: another run has it; wait for that one") from error
-        except OSError as error:
-            why = f"cannot be written ({error.strerror}); choose another folder"
-            raise UsageError(f"{destination}: {why}") from error
-        except sqlite3.Error as error:
-            why = f"{error}; remove it, the manifest remembers what was done"
-            raise UsageError(f"{state / JOURNAL}: {why}") from error
-        yield state, opened
+def _trade(order: Order, settings: Settings, which: str, work: Path) -> Trade[Unit, Outcome]:
+    """What workers do, each in a folder of its own, and when one is given up."""
+    root = order.destination.absolute()
+    return Trade(
+        make=partial(_worker, settings, which, root, work),
+        sign=partial(_sign, work),
+        bury=lambda name: shutil.rmtree(work / name, ignore_errors=True),
+        limit_s=partial(_limit_s, order.timeout_s or float("inf")),
+    )
 
 
-def _crew(order: Order, make: Make) -> Crew[Unit, Outcome]:
+def _worker(settings: Settings, which: str, root: Path, work: Path, name: str) -> Worker:
+    return Worker(settings, which, root, work / name)
+
+
+def _sign(work: Path, name: str) -> int | None:
+    """When a worker last showed that it gets on; clocks of machines are not compared."""
+    try:
+        return (work / name).stat().st_mtime_ns
+    except OSError:  # there is no room for it in the cluster yet
+        return None
+
+
+def _limit_s(timeout_s: float, unit: Unit) -> float:
+    """How long a unit may show nothing: large files are read as a whole first."""
+    try:
+        return timeout_s + unit.entry.source.stat().st_size / PACE
+    except OSError:  # gone: the worker will say so
+        return timeout_s
+
+
+def _crew(order: Order, trade: Trade[Unit, Outcome]) -> Crew[Unit, Outcome]:
     if order.engine == "local":
-        return Processes(make, order.workers)
-    return Actors(make, order.workers, address=order.address, gpus=order.gpus)
+        return Processes(trade, order.workers)
+    return Actors(trade, order.workers, address=order.address, gpus=order.gpus)
 
 
 class _Actor:
     """What sits in a Ray worker."""
 
-    def __init__(self, make: Make) -> None:
-        self._work = make()
+    def __init__(self, make: Callable[[str], Callable[[Unit], Outcome]], name: str) -> None:
+        self._work = make(name)
 
     def do(self, unit: Unit) -> Outcome | VeilframeError:
         """Do a unit; what no worker can do is given back as its error."""
@@ -203,11 +178,21 @@ class _Actor:
             return error
 
 
+class _Seated(NamedTuple):
+    """A worker of a cluster."""
+
+    actor: Any
+    """Ray's handle, which has no type."""
+    name: str
+
+
 class Actors:
     """Workers on the machines of a Ray cluster; see `workers.Crew`."""
 
-    def __init__(self, make: Make, count: int, *, address: str | None, gpus: float) -> None:
-        """Join the cluster at ``address``, or start one here, and start ``count`` workers.
+    def __init__(
+        self, trade: Trade[Unit, Outcome], size: int, *, address: str | None, gpus: float
+    ) -> None:
+        """Join the cluster at ``address``, or start one here, and start ``size`` workers.
 
         Raises:
             UsageError: if Ray is not installed, or the cluster is not there.
@@ -217,26 +202,23 @@ class Actors:
             import ray
         except ImportError as error:
             raise UsageError("Ray is not installed; pip install 'veilframe[ray]'") from error
-        self._ray, self._make, self._gpus = ray, make, gpus
+        self._ray, self._trade, self._gpus = ray, trade, gpus
+        self._names = (f"worker-{number}" for number in count())
+        quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
         try:
             if address:
-                ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+                ray.init(address, **quiet)
             else:
-                ray.init(
-                    "local",
-                    num_cpus=count,
-                    include_dashboard=False,
-                    log_to_driver=False,
-                    logging_level=logging.ERROR,
-                )
+                ray.init("local", num_cpus=size, include_dashboard=False, **quiet)
         except (ConnectionError, ValueError) as error:
             raise UsageError(f"no Ray cluster at {address}: {error}") from error
-        self._free: list[Any] = [self._started() for _ in range(count)]
-        self._busy: dict[ObjectRef[Any], tuple[Any, Unit]] = {}
+        self._free = [self._started() for _ in range(size)]
+        self._busy: dict[ObjectRef[Any], tuple[_Seated, Unit, Pulse]] = {}
 
-    def _started(self) -> Any:  # noqa: ANN401 - Ray's handles have no type
+    def _started(self) -> _Seated:
+        name = next(self._names)
         kind = self._ray.remote(num_cpus=1, num_gpus=self._gpus)(_Actor)
-        return kind.remote(self._make)
+        return _Seated(kind.remote(self._trade.make, name), name)
 
     @property
     def idle(self) -> int:
@@ -245,26 +227,43 @@ class Actors:
 
     def hand(self, task: Unit) -> None:
         """Give a unit to an idle worker."""
-        actor = self._free.pop()
-        self._busy[actor.do.remote(task)] = actor, task
+        seated = self._free.pop()
+        pulse = Pulse(self._trade.limit_s(task))
+        self._busy[seated.actor.do.remote(task)] = seated, task, pulse
 
     def wait(self) -> list[Reply[Unit, Outcome]]:
-        """Wait for a reply; a worker that died is replaced."""
-        (ready, *_), _ = self._ray.wait(list(self._busy), num_returns=1)
-        actor, task = self._busy.pop(ready)
+        """Wait for a reply; a worker that died or does not get on is replaced."""
+        while True:
+            ready, waiting = self._ray.wait(list(self._busy), num_returns=1, timeout=TICK_S)
+            if ready:
+                return [self._reply(ready[0])]
+            if late := [at for at in waiting if self._late(at)]:
+                return [self._replaced(at, late=True) for at in late]
+
+    def _late(self, at: ObjectRef[Any]) -> bool:
+        seated, _, pulse = self._busy[at]
+        return pulse.late(self._trade.sign(seated.name))
+
+    def _reply(self, at: ObjectRef[Any]) -> Reply[Unit, Outcome]:
         try:
-            result = self._ray.get(ready)
+            result = self._ray.get(at)
         except self._ray.exceptions.RayError:
-            self._ray.kill(actor)
-            self._free.append(self._started())
-            return [Reply(task, None)]
+            return self._replaced(at, late=False)
         if isinstance(result, VeilframeError):
             raise result
-        self._free.append(actor)
-        return [Reply(task, result)]
+        seated, task, _ = self._busy.pop(at)
+        self._free.append(seated)
+        return Reply(task, result)
+
+    def _replaced(self, at: ObjectRef[Any], *, late: bool) -> Reply[Unit, Outcome]:
+        seated, task, _ = self._busy.pop(at)
+        self._ray.kill(seated.actor)
+        self._trade.bury(seated.name)
+        self._free.append(self._started())
+        return Reply(task, None, late)
 
     def close(self) -> None:
         """Stop all workers, and leave the cluster."""
-        for actor in [*self._free, *(actor for actor, _ in self._busy.values())]:
-            self._ray.kill(actor)
+        for seated in [*self._free, *(seated for seated, _, _ in self._busy.values())]:
+            self._ray.kill(seated.actor)
         self._ray.shutdown()

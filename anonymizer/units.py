@@ -1,17 +1,17 @@
 """One input of a dataset, from hash to published result: what a worker does.
 
 A worker loads the parts that paint once, and only when there is something to paint. Its unfinished
-files are in a folder of its own, on the disk of the destination, hidden from the set.
+files are in a folder of its own, on the disk of the destination, hidden from the set; the time of
+that folder tells the driver that the worker gets on.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -36,8 +36,8 @@ from anonymizer.verify import leak_bound
 from anonymizer.video.encoding import output_suffix
 from anonymizer.video.publish import atomic_output
 
-WORK: Final = "work"
-"""Folder of unfinished files, below the set's own."""
+BEAT_S: Final = 1.0
+"""Least time between two signs of life."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,21 +65,22 @@ class Outcome:
 class Worker:
     """Does one unit after the other."""
 
-    def __init__(self, settings: Settings, settings_sha256: str, root: Path, state: Path) -> None:
-        """Load nothing yet.
+    def __init__(self, settings: Settings, settings_sha256: str, root: Path, place: Path) -> None:
+        """Make the folder, and load nothing yet.
 
         Args:
             settings: What is to be done, secret included.
             settings_sha256: `fingerprint.of_settings` of them.
             root: The destination folder.
-            state: Where unfinished files go.
+            place: This worker's own folder, for unfinished files.
         """
         self._settings = settings
         self._settings_sha256 = settings_sha256
         self._root = root
-        self._state = state
+        self._place = place
         self._veil: Anonymizer | None = None
-        self._place: Path | None = None
+        self._beaten = 0.0
+        self._make_place()
 
     def __call__(self, unit: Unit) -> Outcome:
         """Do a unit, or find that it is done.
@@ -126,7 +127,7 @@ class Worker:
             elif entry.kind == "shard":
                 row = self._shard(entry.source, result, blank)
             else:
-                done = self._painter().file(entry.source, result)
+                done = self._paint(entry.source, result)
                 row = _tally(replace(blank, source_sha256=done.source_sha256), [done])
                 row = replace(row, output_sha256=done.output_sha256)
             destination.parent.mkdir(parents=True, exist_ok=True)
@@ -136,8 +137,8 @@ class Worker:
     def _shard(self, source: Path, result: Path, blank: Row) -> Row:
         before = fingerprint.of_file(source)
         with atomic_output(result) as target:
-            paint = self._painter().file
-            rewritten = shards.rewrite(source, target, result.parent, paint, output_suffix)
+            self._painter()  # what is missing is missing for all units
+            rewritten = shards.rewrite(source, target, result.parent, self._paint, output_suffix)
             reports = [_counted(report) for report in rewritten]
             if fingerprint.of_file(source) != before:
                 raise SourceChanged(source, "changed while it was read; run again")
@@ -148,15 +149,26 @@ class Worker:
     @contextmanager
     def _clean(self) -> Iterator[Path]:
         """This worker's private folder, empty before and after; making one for each is slow."""
-        if self._place is None:
-            work = self._state / WORK
-            work.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._place = Path(tempfile.mkdtemp(dir=work))
+        self._make_place()
         try:
             yield self._place
         finally:
             for left in self._place.iterdir():
                 left.unlink()
+
+    def _make_place(self) -> None:
+        self._place.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def _paint(self, source: Path, result: Path) -> Report:
+        return self._painter().file(source, result, progress=self._beat)
+
+    def _beat(self, *_: object) -> None:
+        """Show that this worker gets on."""
+        now = time.monotonic()
+        if now - self._beaten >= BEAT_S:
+            self._beaten = now
+            with suppress(OSError):  # its folder is gone: the work will tell
+                os.utime(self._place)
 
     def _painter(self) -> Anonymizer:
         if self._veil is None:

@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 import shutil
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,6 +18,7 @@ from rich.console import Console
 from anonymizer import dataset, manifest
 from anonymizer.commands import dataset as command
 from anonymizer.manifest import Row
+from anonymizer.orders import STATE
 from anonymizer.totals import Run, summary_of
 from anonymizer.video.media import open_source
 from tests.anonymizer.test_dataset import Inline, mixed
@@ -30,7 +32,7 @@ PAGE = ROOT / "docs" / "datasets.md"
 
 
 def test_a_dataset_is_made_and_summed_up(tmp_path, monkeypatch):
-    monkeypatch.setattr(dataset, "_crew", lambda _, make: Inline(make))
+    monkeypatch.setattr(dataset, "_crew", lambda _, trade: Inline(trade))
     (tmp_path / "in").mkdir()
     mixed(tmp_path / "in", films=1)
     code, out, err = anonymize("dataset", tmp_path / "in", tmp_path / "out", *CHEAP)
@@ -89,6 +91,19 @@ def test_the_summary_bounds_the_leak_rate_over_the_set():
     assert lines[2].endswith("at most 0.75 % of them still to be seen, at 95 % confidence")
 
 
+def test_nothing_but_the_result_is_on_stdout(tmp_path, monkeypatch):
+    (tmp_path / "in").mkdir()
+
+    def chatty(*_: object, **__: object):
+        sys.stdout.write("a worker died, says Ray\n")
+        return summary_of(iter(()), Run(), ended=True)
+
+    monkeypatch.setattr(dataset, "anonymize", chatty)
+    code, out, err = anonymize("dataset", tmp_path / "in", tmp_path / "out", "--json")
+    assert (code, json.loads(out)["complete"]) == (0, True)
+    assert err == "a worker died, says Ray\n"
+
+
 def test_progress_is_shown_on_a_terminal(capsys):
     console = Console(force_terminal=True, file=io.StringIO(), width=120)
     with command._watching(console, quiet=False) as (tell, total):
@@ -119,7 +134,7 @@ def test_the_page_has_commands():
 @pytest.mark.parametrize("line", commands())
 def test_the_commands_of_the_page_run(tmp_path, monkeypatch, line):
     if "--workers" not in line:
-        monkeypatch.setattr(dataset, "_crew", lambda _, make: Inline(make))
+        monkeypatch.setattr(dataset, "_crew", lambda _, trade: Inline(trade))
     monkeypatch.chdir(tmp_path)
     Path("recordings").mkdir()
     mixed(Path("recordings"), films=1)
@@ -158,7 +173,7 @@ def boxes(root: Path) -> None:
 
 @pytest.mark.parametrize("make", [robots, boxes])
 def test_formats_of_the_field_keep_names_sizes_times_and_labels(tmp_path, monkeypatch, make):
-    monkeypatch.setattr(dataset, "_crew", lambda _, make: Inline(make))
+    monkeypatch.setattr(dataset, "_crew", lambda _, trade: Inline(trade))
     source, made = tmp_path / "in", tmp_path / "out"
     make(source)
     code, _, _ = anonymize("dataset", source, made, *CHEAP)
@@ -166,7 +181,7 @@ def test_formats_of_the_field_keep_names_sizes_times_and_labels(tmp_path, monkey
     names = {path.relative_to(source) for path in source.rglob("*") if path.is_file()}
     shown = {path.relative_to(made) for path in made.rglob("*") if path.is_file()}
     own = {Path("manifest.parquet")}
-    assert {name for name in shown if name.parts[0] != dataset.STATE} == names | own
+    assert {name for name in shown if name.parts[0] != STATE} == names | own
     for name in names:
         if name.suffix in (".mp4", ".png"):
             before, after = open_source(source / name), open_source(made / name)

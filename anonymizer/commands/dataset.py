@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -49,6 +50,12 @@ def dataset(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try again what failed before.")
     ] = False,
+    timeout: Annotated[
+        float,
+        typer.Option(
+            min=0, help="Seconds a worker may not get on before its file fails; 0 for ever."
+        ),
+    ] = 1800.0,
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -56,8 +63,9 @@ def dataset(
     """Anonymize a dataset; run it again to go on (docs/datasets.md)."""
     log(verbose)
     from anonymizer import dataset as making
+    from anonymizer.orders import Order
 
-    order = making.Order(
+    order = Order(
         source,
         destination,
         settings,
@@ -68,8 +76,10 @@ def dataset(
         only_media=only_media,
         fail_fast=fail_fast,
         retry_failed=retry_failed,
+        timeout_s=timeout,
     )
-    with _watching(err, quiet=quiet or as_json) as (tell, total):
+    # Ray tells of workers that died on stdout, which is for the result
+    with redirect_stdout(sys.stderr), _watching(err, quiet=quiet or as_json) as (tell, total):
         summary = making.anonymize(order, tell=tell, total=total)
     if as_json:
         print(json.dumps(asdict(summary), indent=2))

@@ -16,13 +16,14 @@ from pathlib import Path
 import pytest
 
 from anonymizer import dataset, manifest
-from anonymizer.dataset import Make, Order, anonymize
+from anonymizer.dataset import anonymize
 from anonymizer.errors import UnknownPart, UsageError
 from anonymizer.manifest import Row
+from anonymizer.orders import JOURNAL, STATE, Order
 from anonymizer.settings import Detection, Settings
 from anonymizer.totals import Summary
 from anonymizer.units import Outcome, Unit
-from anonymizer.workers import Reply
+from anonymizer.workers import Reply, Trade
 from tests.anonymizer.test_shards import shard
 from tests.anonymizer.test_units import CHEAP, picture
 from tests.films import Film
@@ -35,8 +36,8 @@ OWN = replace(CHEAP, seed=None)
 class Inline:
     """A crew of one that works in this process, so that a test need not wait for another."""
 
-    def __init__(self, make: Make) -> None:
-        self.work = make()
+    def __init__(self, trade: Trade[Unit, Outcome]) -> None:
+        self.work = trade.make("inline")
         self.units: list[Unit] = []
 
     @property
@@ -90,9 +91,7 @@ class Bench:
         return {
             path.relative_to(self.destination).as_posix(): path.read_bytes()
             for path in sorted(self.destination.rglob("*"))
-            if path.is_file()
-            and dataset.STATE not in path.parts
-            and path.name != "manifest.parquet"
+            if path.is_file() and STATE not in path.parts and path.name != "manifest.parquet"
         }
 
 
@@ -103,7 +102,7 @@ def bench(tmp_path: Path) -> Bench:
 
 @pytest.fixture
 def inline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dataset, "_crew", lambda _, make: Inline(make))
+    monkeypatch.setattr(dataset, "_crew", lambda _, trade: Inline(trade))
 
 
 def mixed(source: Path, films: int = 2) -> None:
@@ -148,7 +147,7 @@ def test_the_number_of_workers_does_not_change_the_result(bench, tmp_path, monke
     bench.run(CHEAP, workers=2)
     two, rows = bench.files(), bench.rows()
     bench.destination = tmp_path / "other"
-    monkeypatch.setattr(dataset, "_crew", lambda _, make: Inline(make))
+    monkeypatch.setattr(dataset, "_crew", lambda _, trade: Inline(trade))
     bench.run(CHEAP)
     assert bench.files() == two
     assert timeless(bench.rows()) == timeless(rows)
@@ -182,7 +181,7 @@ def test_only_what_changed_or_came_is_done(bench):
 def test_a_set_resumes_from_the_manifest_alone(bench):
     bench.labels(3)
     bench.run()
-    shutil.rmtree(bench.destination / dataset.STATE)
+    shutil.rmtree(bench.destination / STATE)
     bench.run()
     assert bench.fresh() == []
 
@@ -210,7 +209,7 @@ def test_the_first_failure_stops_a_run_that_shall_fail_fast(bench):
 
 @pytest.mark.usefixtures("inline")
 def test_a_secret_of_its_own_is_kept_until_the_set_is_complete(bench):
-    secret = bench.destination / dataset.STATE / "secret"
+    secret = bench.destination / STATE / "secret"
     bad = bench.source / "bad.mp4"
     bad.write_text("no film")
     bench.run()
@@ -283,9 +282,9 @@ def test_a_destination_that_is_a_file_is_refused(bench):
 
 
 def test_a_journal_that_is_none_is_refused(bench):
-    state = bench.destination / dataset.STATE
+    state = bench.destination / STATE
     state.mkdir(parents=True)
-    (state / dataset.JOURNAL).write_text("x" * 5000)
+    (state / JOURNAL).write_text("x" * 5000)
     with pytest.raises(UsageError, match="remove it"):
         bench.run()
 
@@ -302,11 +301,11 @@ class Deadly(Inline):
 
 def test_an_input_that_kills_two_workers_has_failed(bench, monkeypatch):
     bench.labels(1)
-    crew = Deadly(lambda: lambda _: pytest.fail("works"))
+    crew = Deadly(Trade(make=lambda _: lambda _: pytest.fail("works")))
     monkeypatch.setattr(dataset, "_crew", lambda *_: crew)
     assert bench.run().failures == {"WorkerDied": 1}
     assert crew.tried == 2
-    monkeypatch.setattr(dataset, "_crew", lambda _, make: Inline(make))
+    monkeypatch.setattr(dataset, "_crew", lambda _, trade: Inline(trade))
     assert bench.run().complete
 
 
@@ -346,7 +345,7 @@ def test_killed_at_random_moments_the_set_is_completed_and_nothing_is_done_twice
             process.kill()
         process.wait()
         for path in bench.destination.rglob("*.mp4") if bench.destination.exists() else ():
-            if dataset.STATE not in path.parts:
+            if STATE not in path.parts:
                 whole.add(path.read_bytes())
                 begun.setdefault(path.name, path.stat().st_mtime_ns)
         with manifest.journal(_journal(bench), bench.root / "none") as known:
@@ -361,13 +360,13 @@ def test_killed_at_random_moments_the_set_is_completed_and_nothing_is_done_twice
     assert whole <= set(files.values())
     assert len(set(files.values())) == 1
     assert all((bench.destination / path).stat().st_mtime_ns == begun[path] for path in recorded)
-    assert not (bench.destination / dataset.STATE / "work").exists()
+    assert not (bench.destination / STATE / "work").exists()
 
 
 def _journal(bench: Bench) -> Path:
-    state = bench.destination / dataset.STATE
+    state = bench.destination / STATE
     state.mkdir(parents=True, exist_ok=True)
-    return state / dataset.JOURNAL
+    return state / JOURNAL
 
 
 def test_an_interrupted_run_rolls_back_and_writes_its_manifest(bench):
@@ -376,7 +375,7 @@ def test_an_interrupted_run_rolls_back_and_writes_its_manifest(bench):
     process = subprocess.Popen(
         command(bench), cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    work = bench.destination / dataset.STATE / "work"
+    work = bench.destination / STATE / "work"
     while not list(work.glob("*/.veilframe-*")):
         assert process.poll() is None
         time.sleep(0.02)

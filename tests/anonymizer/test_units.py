@@ -45,7 +45,7 @@ class Bench:
         self.source.mkdir()
         self.destination.mkdir()
         self.state = self.destination / ".state"
-        self.worker = Worker(CHEAP, "settings", self.destination, self.state)
+        self.worker = Worker(CHEAP, "settings", self.destination, self.state / "work" / "me")
 
     def put(self, name: str, content: bytes) -> Path:
         path = self.source / name
@@ -60,8 +60,8 @@ class Bench:
 
     def do(self, name: str, known: Row | None = None, **changes: bool) -> Outcome:
         outcome = self.worker(self.unit(name, known, **changes))
-        assert list(self.state.glob("work/*/*")) == []
-        assert len(list(self.state.glob("work/*"))) <= 1
+        assert list(self.state.glob("work/me/*")) == []
+        assert self.state.joinpath("work", "me").stat().st_mode & 0o77 == 0
         return outcome
 
 
@@ -243,8 +243,27 @@ class Broken:
     def __init__(self, error: Exception) -> None:
         self.error = error
 
-    def file(self, *_: object) -> None:
+    def file(self, *_: object, **__: object) -> None:
         raise self.error
+
+
+def test_a_worker_shows_that_it_gets_on_now_and_then(bench, monkeypatch):
+    Film(frames=20, size=(96, 64)).write(bench.source / "a.mp4")
+    place = bench.state / "work" / "me"
+    signs: list[Path] = []
+    monkeypatch.setattr(units, "BEAT_S", 0)
+    monkeypatch.setattr(os, "utime", signs.append)
+    assert bench.do("a.mp4").row.good
+    assert len(signs) >= 6
+    assert set(signs) == {place}
+    signs.clear()
+    monkeypatch.setattr(units, "BEAT_S", 3600)
+    bench.do("a.mp4", begun=True)
+    assert signs == []
+    monkeypatch.undo()
+    place.rmdir()
+    bench.worker._beaten = -1e9
+    bench.worker._beat()
 
 
 def test_a_doubt_is_counted_and_nothing_is_published(bench):
@@ -286,7 +305,7 @@ def test_settings_that_name_what_is_not_there_are_no_fault_of_the_input(bench):
     bench.put("a.png", picture())
     settings = replace(CHEAP, detection=Detection(detector="nobody"))
     with pytest.raises(UnknownPart, match="nobody"):
-        Worker(settings, "settings", bench.destination, bench.state)(bench.unit("a.png"))
+        Worker(settings, "settings", bench.destination, bench.state / "w")(bench.unit("a.png"))
 
 
 def test_parts_are_loaded_on_one_core_whatever_there_are(monkeypatch):
