@@ -243,6 +243,11 @@ def container_options(path: Path, time_bases: list[Fraction]) -> dict[str, str]:
     }
 
 
-def rounds_time(path: Path, time_base: Fraction) -> bool:
-    """Whether the container can only hold times of this base rounded to milliseconds."""
-    return path.suffix.lower() not in _MOV and (time_base * 1000).denominator != 1
+def lost(path: Path, info: StreamInfo, encoding: Encoding) -> list[str]:
+    """What the picture loses by what it is encoded as and by its container, in words."""
+    said = list(encoding.warnings)
+    if path.suffix.lower() not in _MOV and (info.time_base * 1000).denominator != 1:
+        said.append(f"{path.suffix} holds times in milliseconds only; rounded")
+    if encoding.codec == VP9.name and info.sample_aspect_ratio not in (None, 1):
+        said.append("VP9 films hold square pixels only; shown as if they were")
+    return said

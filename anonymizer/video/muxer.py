@@ -36,10 +36,17 @@ class Muxer:
         info: What the new picture looks like.
         encoding: What it is encoded as.
         copied: Everything else.
+        extradata: What to say of the picture's packets instead of what the encoder says.
     """
 
     def __init__(
-        self, path: Path, info: StreamInfo, encoding: Encoding, copied: CopiedStreams
+        self,
+        path: Path,
+        info: StreamInfo,
+        encoding: Encoding,
+        copied: CopiedStreams,
+        *,
+        extradata: bytes | None = None,
     ) -> None:
         self._path, self._info, self._encoding, self._copied = path, info, encoding, copied
         self._file = av.open(
@@ -53,6 +60,9 @@ class Muxer:
                 self._stream = self._add_picture(stream)
             else:
                 copied.add_to(self._file, stream)
+        if extradata is not None:
+            self.encoder.open()
+            self.encoder.extradata = extradata
         copied.copy_chapters(self._file)
         copied.start()
 

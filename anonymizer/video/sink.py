@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 from anonymizer.data import Frame, StreamInfo
 from anonymizer.errors import UnwritableOutput
 from anonymizer.report import StreamOutcome
+from anonymizer.video.behind import Behind
 from anonymizer.video.copying import Audio, CopiedStreams
-from anonymizer.video.encoding import encoding_for, rounds_time
+from anonymizer.video.encoding import encoding_for, lost
 from anonymizer.video.failures import writing
 from anonymizer.video.recording import Recorder
-
-_BEHIND: Final = 4
-"""Frames that may wait for the encoder."""
 
 
 class VideoSink:
@@ -58,7 +54,6 @@ class VideoSink:
         )
         self._path, self._source, self._info, self._audio = path, source, info, audio
         self._exit = ExitStack()
-        self._pending: deque[Future[None]] = deque()
         self._last: int | None = None
         self.warnings: list[str] = []
         """What the result lacks because its container cannot hold it."""
@@ -76,15 +71,11 @@ class VideoSink:
             with writing(self._path):
                 self._recorder = Recorder(self._path, self._info, self._encoding, copied)
             stack.callback(self._recorder.abandon)
-            self._worker = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="encode"))
+            self._behind = stack.enter_context(Behind("encode"))
             self._exit = stack.pop_all()
         self.kept, self.dropped = copied.kept, copied.dropped
         self.streams = copied.outcomes
-        self.warnings = [*self._encoding.warnings, *copied.warnings]
-        if rounds_time(self._path, self._info.time_base):
-            self.warnings.append(f"{self._path.suffix} holds times in milliseconds only; rounded")
-        if self._encoding.codec == "libvpx-vp9" and self._info.sample_aspect_ratio not in (None, 1):
-            self.warnings.append("VP9 films hold square pixels only; shown as if they were")
+        self.warnings = [*lost(self._path, self._info, self._encoding), *copied.warnings]
         return self
 
     def write(self, frame: Frame) -> None:
@@ -96,9 +87,8 @@ class VideoSink:
         """
         self._check(frame)
         self._last = frame.pts
-        self._pending.append(self._worker.submit(self._recorder.add, frame))
-        while len(self._pending) > _BEHIND:
-            self._settle()
+        with writing(self._path):
+            self._behind(self._recorder.add, frame)
 
     def _check(self, frame: Frame) -> None:
         height, width, _ = frame.image.shape
@@ -109,10 +99,6 @@ class VideoSink:
             raise ValueError(f"time base is {frame.time_base}, the film's {self._info.time_base}")
         if self._last is not None and frame.pts <= self._last:
             raise ValueError(f"pts must increase, got {frame.pts} after {self._last}")
-
-    def _settle(self) -> None:
-        with writing(self._path):
-            self._pending.popleft().result()
 
     def __exit__(
         self,
@@ -126,7 +112,6 @@ class VideoSink:
                 self._finish()
                 done = True
         finally:
-            self._worker.shutdown(wait=True, cancel_futures=True)
             self._exit.close()
             if not done:
                 self._path.unlink(missing_ok=True)
@@ -134,7 +119,6 @@ class VideoSink:
     def _finish(self) -> None:
         if self._last is None:
             raise UnwritableOutput(self._path, "not one frame was written")
-        while self._pending:
-            self._settle()
         with writing(self._path):
-            self._worker.submit(self._recorder.finish).result()
+            self._behind(self._recorder.finish)
+            self._behind.finish()

@@ -404,7 +404,7 @@ def fail() -> None:
 def broken_last(sink: VideoSink) -> None:
     with sink:
         sink.write(shown(0))
-        sink._pending.append(sink._worker.submit(fail))
+        sink._behind(fail)
 
 
 def test_error_of_the_last_frames_is_raised_at_the_end(tmp_path):
