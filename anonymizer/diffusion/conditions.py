@@ -30,6 +30,8 @@ SMOOTHING: Final = 3.0
 """Standard deviation, in frames, of the smoothing of tone."""
 MEMORY: Final = 4
 """Frames before one that its tone is smoothed with: the overlap of chunks."""
+LENS: Final = 0.3
+"""Spread of the drawing's edges, in pixels of what is painted: no camera draws sharper ones."""
 RIM: Final = 16
 """Hidden pixels this part of the crop's side around a face's mask still belong to that face: what
 is blanked reaches further than what is pasted, by a few pixels of the frame."""
@@ -200,7 +202,8 @@ def _enlarged(
     painted: NDArray[np.uint8], guide: Guide, fine: Guide, factor: int
 ) -> NDArray[np.uint8]:
     opacity = _interior(fine.coverage, 2 * factor + 1, factor)
-    finest = 255 * (fine.colour - larger(guide.colour, factor))
+    lens = cv2.GaussianBlur(fine.colour, (0, 0), LENS * factor)
+    finest = 255 * (lens - larger(guide.colour, factor))
     result = larger(painted, factor) + opacity * finest
     return np.asarray(result.round().clip(0, 255), np.uint8)
 

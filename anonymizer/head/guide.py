@@ -34,6 +34,8 @@ TEETH: Final = np.array([0.72, 0.66, 0.56], np.float32)
 """Linear RGB of teeth."""
 SHADED_TEETH: Final = 0.55
 """Least light on teeth: the shade of the mouth alone would leave them grey."""
+SUNK: Final = 0.5
+"""How far the lower teeth at least go down with the open jaw, head units."""
 GUMS: Final = np.array([0.045, 0.013, 0.011], np.float32)
 """Linear RGB of the unlit inside of the mouth."""
 
@@ -107,7 +109,7 @@ def _scene(head: HeadModel, person: Person, expression: NDArray[np.floating] | N
     ball, ball_triangles = _ball()
     eyes = [centre + ball * head.eye_radius for centre in head.eyes(person.identity)]
     count = len(skin)
-    triangles = [head.triangles, ball_triangles + count, ball_triangles + count + len(ball)]
+    triangles = [_shown(head), ball_triangles + count, ball_triangles + count + len(ball)]
     extra = 2 * len(ball)
     return _Scene(
         np.concatenate([skin, *eyes]),
@@ -118,6 +120,18 @@ def _scene(head: HeadModel, person: Person, expression: NDArray[np.floating] | N
         np.concatenate([head.occlusion, np.ones(extra, np.float32)]),
         np.concatenate([_face(head), np.ones(extra, np.float32)]),
     )
+
+
+@lru_cache(maxsize=4)
+def _shown(head: HeadModel) -> NDArray[np.int32]:
+    """The head's triangles without the lower teeth, those that sink when the jaw does.
+
+    Lips hide them in most speech; their ends, seen past the lips, look like fangs.
+    """
+    mean = np.zeros(head.code_length)
+    sunk = (head.vertices(mean) - head.vertices(mean, head.face({"jawOpen": 1.0})))[:, 1]
+    lower = (head.parts == PART_TEETH) & (sunk > SUNK)
+    return np.asarray(head.triangles[~lower[head.triangles].any(1)])
 
 
 def _face(head: HeadModel) -> Array:

@@ -182,7 +182,7 @@ def _stubble(look: Appearance, size: int, rng: np.random.Generator) -> Plane:
     where = (
         part["beard"] * (1 - 0.75 * look.moustache) + look.moustache * part["beard"] * part["chin"]
     )
-    grain = 0.85 + 0.16 * noise(rng, size, min(size // 2, 200)) + 0.10 * noise(rng, size, 90)
+    grain = 0.92 + 0.05 * noise(rng, size, min(size // 2, 200)) + 0.04 * noise(rng, size, 90)
     return np.asarray(np.clip(look.stubble * where * grain, 0, 0.9), np.float32)
 
 

@@ -41,7 +41,7 @@ EXPOSURE_SHARE: Final = 0.15
 """How far the mean brightness of the surroundings, whatever they are, moves the prior."""
 TINT_SHARE: Final = 0.85
 """Share of the found difference of hue that is followed."""
-MAX_BRIGHTNESS: Final = 2.2
+MAX_BRIGHTNESS: Final = 5.0
 """Limit of the change of brightness, natural logarithm."""
 MAX_TINT: Final = 0.40
 """Limit of the change of a channel against brightness, natural logarithm."""

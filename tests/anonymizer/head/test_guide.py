@@ -107,6 +107,15 @@ def test_teeth_are_not_grey_in_the_shade_of_the_mouth(head, person):
     assert mouth.max() > 0.55
 
 
+def test_the_lower_teeth_are_not_drawn(head, person):
+    """Not even where the lower lip is drawn down; the test above sees the upper ones."""
+    face = head.face({"jawOpen": 0.5, "mouthLowerDown_L": 1.0, "mouthLowerDown_R": 1.0})
+    guide = draw_guide(head, person, posed(head, person, 128), face, size=128)
+    marks = np.round(scaled(MEAN_LANDMARKS, 128)).astype(int)
+    (left, row), (right, _) = marks[3], marks[4]
+    assert guide.colour[row - 8 : row + 22, left + 6 : right - 5].min(axis=2).max() < 0.52
+
+
 def test_gaze_moves_the_iris(head, person):
     pose = posed(head, person, 128)
     left, right = (
