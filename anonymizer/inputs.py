@@ -16,6 +16,7 @@ VIDEOS = frozenset(
         ".3gp",
         ".avi",
         ".flv",
+        ".gif",
         ".m2ts",
         ".m4v",
         ".mkv",

@@ -7,14 +7,15 @@ import os
 import random
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import pytest
 from hypothesis import settings
 
-from tests import browser, ffprobe
+from tests import browser, exiftool, ffprobe
 
 settings.register_profile("veilframe", deadline=None)  # no test asserts a wall time
 settings.load_profile("veilframe")
@@ -28,20 +29,23 @@ def _accelerator() -> bool:
     return bool(torch.cuda.is_available() or torch.backends.mps.is_available())
 
 
+_NEEDED: Final[dict[str, tuple[Callable[[], object], str]]] = {
+    "gpu": (_accelerator, "accelerator that torch sees"),
+    "browser": (browser.found, f"browser among {', '.join(browser.NAMES)}"),
+    "ffprobe": (ffprobe.found, ffprobe.NAME),
+    "exiftool": (exiftool.found, exiftool.NAME),
+}
+"""What tests with a marker need."""
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip tests of what is not there, unless the environment says that it must be."""
-    if item.get_closest_marker("gpu") and not _accelerator():
-        if os.environ.get("REQUIRE_GPU"):
-            pytest.fail("REQUIRE_GPU is set, but torch sees no accelerator")
-        pytest.skip("no accelerator")
-    if item.get_closest_marker("browser") and browser.found() is None:
-        if os.environ.get("REQUIRE_BROWSER"):
-            pytest.fail(f"REQUIRE_BROWSER is set, but there is none of {', '.join(browser.NAMES)}")
-        pytest.skip("no Chromium")
-    if item.get_closest_marker("ffprobe") and ffprobe.found() is None:
-        if os.environ.get("REQUIRE_FFPROBE"):
-            pytest.fail("REQUIRE_FFPROBE is set, but there is no ffprobe")
-        pytest.skip("no ffprobe")
+    for marker, (there, name) in _NEEDED.items():
+        if item.get_closest_marker(marker) and not there():
+            required = f"REQUIRE_{marker.upper()}"
+            if os.environ.get(required):
+                pytest.fail(f"{required} is set, but there is no {name}")
+            pytest.skip(f"no {name}")
 
 
 def _real_data(variable: str, folder: str) -> Path:

@@ -19,7 +19,8 @@ def found() -> str | None:
     return shutil.which(NAME)
 
 
-def _asked(path: Path, *words: str) -> dict[str, Any]:
+def asked(path: Path, *words: str) -> dict[str, Any]:
+    """Its answer to a question in words of its command line."""
     command = [NAME, "-v", "error", "-print_format", "json", *words, f"file:{path}"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     answer: dict[str, Any] = json.loads(done.stdout)
@@ -28,7 +29,7 @@ def _asked(path: Path, *words: str) -> dict[str, Any]:
 
 def told(path: Path) -> dict[str, Any]:
     """Facts that a film and its anonymized copy are to share."""
-    whole = _asked(path, "-show_streams", "-show_chapters", "-show_format")
+    whole = asked(path, "-show_streams", "-show_chapters", "-show_format")
     streams = whole["streams"]
     film = next(s for s in streams if s["codec_type"] == "video" and not _attached(s))
     return {
@@ -59,7 +60,7 @@ def _labels(stream: dict[str, Any]) -> tuple[Any, ...]:
 def _times(path: Path, film: dict[str, Any]) -> list[Fraction]:
     """When every picture is shown, in seconds."""
     words = ("-show_frames", "-show_entries", "frame=best_effort_timestamp")
-    frames = _asked(path, "-select_streams", str(film["index"]), *words)["frames"]
+    frames = asked(path, "-select_streams", str(film["index"]), *words)["frames"]
     return [frame["best_effort_timestamp"] * Fraction(film["time_base"]) for frame in frames]
 
 
@@ -70,7 +71,7 @@ def _packets(path: Path, streams: list[dict[str, Any]]) -> list[tuple[Any, ...]]
     for stream in streams:
         words = ("-show_packets", "-show_data_hash", "sha256", "-show_entries", entries)
         base = Fraction(stream["time_base"])
-        for packet in _asked(path, "-select_streams", str(stream["index"]), *words)["packets"]:
+        for packet in asked(path, "-select_streams", str(stream["index"]), *words)["packets"]:
             times = [packet[key] * base for key in ("pts", "dts", "duration") if key in packet]
             facts.append((stream["codec_name"], *times, packet["size"], packet["data_hash"]))
         if stream["codec_name"].startswith("pcm_"):

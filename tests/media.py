@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import av
+from PIL import Image
 
+from tests import photos
 from tests.films import blank, make_sound, make_video, truncate
 
 DOCUMENT: Final = Path(__file__).resolve().parents[1] / "docs" / "media.md"
@@ -107,6 +109,12 @@ def _with_font(folder: Path) -> Path:
     return whole
 
 
+def _turned() -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return exif
+
+
 TIME: Final = (
     Row("constant rate, 25", _rated(".mp4", 25), "kept"),
     Row("23.976 (24000/1001)", _rated(".mp4", 24000, 1001), "kept"),
@@ -173,6 +181,44 @@ STREAMS: Final = (
     Row("no film, sound only", lambda folder: make_sound(folder / "in.m4a"), "refused", "no video"),
 )
 
+PICTURES: Final = (
+    Row("PNG", photos.of_opencv("in.png"), "kept"),
+    Row("PNG, 16 bits", photos.of_opencv("in.png", bits=16), "kept"),
+    Row("PNG, grey, 16 bits", photos.of_opencv("in.png", channels=1, bits=16), "kept"),
+    Row("PNG with transparency", photos.of_opencv("in.png", channels=4), "kept"),
+    Row("PNG with transparency, 16 bits", photos.of_opencv("in.png", 4, 16), "kept"),
+    Row("PNG of few colours", photos.of_pillow("in.png", mode="P"), "kept"),
+    Row("JPEG", photos.of_pillow("in.jpg", quality=90), "kept"),
+    Row("JPEG, grey", photos.of_pillow("in.jpg", channels=1, quality=90), "kept"),
+    Row(
+        "JPEG that is to be turned", photos.of_pillow("in.jpg", quality=90, exif=_turned()), "kept"
+    ),
+    Row(
+        "JPEG with a second picture or a film behind it",
+        photos.followed(photos.of_pillow("in.jpg", quality=90), b"\0\0\0\x18ftypmp42"),
+        "converted",
+        "holds more behind the picture",
+    ),
+    Row("JPEG for print (CMYK)", photos.of_pillow("in.jpg", mode="CMYK"), "refused", "CMYK"),
+    Row("WebP", photos.of_pillow("in.webp", quality=90), "kept"),
+    Row("WebP without loss, transparent", photos.of_pillow("in.webp", 4, lossless=True), "kept"),
+    Row("TIFF, Deflate", photos.of_tifffile(compression="zlib"), "kept"),
+    Row("TIFF, LZW, 16 bits", photos.of_opencv("in.tif", bits=16), "kept"),
+    Row("TIFF, transparent, 16 bits, in tiles", photos.of_tifffile(4, 16, tile=(32, 32)), "kept"),
+    Row("TIFF of several pages", photos.of_tifffile(pages=2), "refused", "has 2 pages"),
+    Row("BMP", photos.of_pillow("in.bmp"), "kept"),
+    Row("animated PNG", photos.moving("in.png"), "refused", "an animation of 3 pictures"),
+    Row("animated WebP", photos.moving("in.webp"), "refused", "an animation of 3 pictures"),
+    Row("GIF", photos.moving("in.gif"), "converted", "not as gif"),
+    Row(
+        "HEIC, AVIF",
+        photos.stub("in.heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"),
+        "refused",
+        "convert it to .png",
+    ),
+    Row("a text named .jpg", photos.stub("in.jpg", b"text"), "refused", "is not a picture"),
+)
+
 FAULTS: Final = (
     Row(
         "MP4 without its index (moov)",
@@ -233,7 +279,7 @@ def _text(folder: Path, content: str) -> Path:
     return path
 
 
-TABLES: Final = {"Time": TIME, "Streams": STREAMS, "Faults": FAULTS}
+TABLES: Final = {"Time": TIME, "Streams": STREAMS, "Single pictures": PICTURES, "Faults": FAULTS}
 """Heading to its rows."""
 ROWS: Final = {row.name: row for rows in TABLES.values() for row in rows}
 
@@ -253,13 +299,15 @@ def tried(row: Row, folder: Path) -> tuple[Path, Path, Result]:
     from anonymizer.jobs import Anonymizer
     from anonymizer.settings import Checking, Painting, Settings
     from anonymizer.video.encoding import output_suffix
+    from anonymizer.video.media import is_image
     from tests.faces import MarkerDetector
 
     alone = Checking(second_detector="none")
     settings = Settings(painting=Painting(replace="cover"), checking=alone)
     veil = Anonymizer(settings, detector=MarkerDetector())
     source = row.make(folder)
-    destination = folder / f"out{output_suffix(source.suffix)}"
+    picture = is_image(source)
+    destination = folder / f"out{source.suffix if picture else output_suffix(source.suffix)}"
     try:
         report = veil.file(source, destination)
     except JobError as error:

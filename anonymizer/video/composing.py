@@ -56,7 +56,7 @@ class Composer:
         places = planes_of(picture, self._layout)
         for place, samples in zip(places, _fitted(native, self._layout, places), strict=True):
             np.copyto(place, samples)
-        if (painted := _painted(frame, native)) is not None:
+        if (painted := painted_in(frame, native.image)) is not None:
             self._paint(places, frame, painted)
         return picture
 
@@ -80,16 +80,20 @@ def keeps(source: Layout, target: Layout) -> bool:
     return (source.kind, source.chroma) == (target.kind, target.chroma)
 
 
-def _painted(frame: Frame, native: Native) -> NDArray[np.bool_] | None:
+def painted_in(frame: Frame, decoded: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
     """``(H, W)`` where samples of the source must not be used; None: nowhere.
 
     Pixels that look different are among them, whatever the frame says of itself.
+
+    Args:
+        frame: What is to be written.
+        decoded: ``(H, W, 3)`` what was made of those samples.
     """
-    if frame.image is native.image:
+    if frame.image is decoded:
         return None
     if frame.changed is None:
         return np.ones(frame.image.shape[:2], np.bool_)
-    different: NDArray[np.bool_] = frame.image != native.image
+    different: NDArray[np.bool_] = frame.image != decoded
     painted: NDArray[np.bool_] = frame.changed | different[..., 0]
     return painted | different[..., 1] | different[..., 2]
 

@@ -8,34 +8,31 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
 from anonymizer.data import Frame, StreamInfo
 from anonymizer.errors import UnreadableVideo, UnwritableOutput, UsageError
 from anonymizer.report import StreamOutcome
 from anonymizer.video.failures import check_readable, reading, writing
+from anonymizer.video.labels import NotRead
+from anonymizer.video.stills import Still, composed, file_of, still_of
 
-IMAGE_SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".webp")
+IMAGE_SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 """Of pictures that can be read and written."""
-
-_QUALITY: Final = 95
 
 
 class ImageSource:
-    """One picture, turned upright as its EXIF data asks; 8 bit, without alpha.
+    """One picture, turned upright as its EXIF data asks.
 
     Raises:
-        UnreadableVideo: if it is missing, no picture, or an animation.
+        UnreadableVideo: if it is missing, no picture, or more than one.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        height, width, _ = self._decoded().shape
-        suffix = path.suffix.lower().lstrip(".")
+        still = self._decoded()
+        height, width, _ = still.image.shape
+        self._warnings = still.labels.warnings
         self._info = StreamInfo(
-            width=width, height=height, time_base=Fraction(1), frames=1, codec=suffix
+            width=width, height=height, time_base=Fraction(1), frames=1, codec=still.labels.kind
         )
 
     @property
@@ -50,31 +47,30 @@ class ImageSource:
 
     @property
     def warnings(self) -> list[str]:
-        """Always empty."""
-        return []
+        """What else the file holds that is not kept, and would be missed."""
+        return list(self._warnings)
 
     def __iter__(self) -> Iterator[Frame]:
         """Decode the file anew."""
-        yield Frame(0, 0, self._info.time_base, self._decoded())
+        still = self._decoded()
+        yield Frame(0, 0, self._info.time_base, still.image, still)
 
-    def _decoded(self) -> NDArray[np.uint8]:
+    def _decoded(self) -> Still:
         check_readable(self._path)
         with reading(self._path):
-            data = np.fromfile(self._path, np.uint8)
+            data = self._path.read_bytes()
         try:
-            found, pictures = cv2.imdecodemulti(data, cv2.IMREAD_COLOR)
-        except cv2.error as error:
-            raise UnreadableVideo(self._path, "is not a picture that can be decoded") from error
-        if not found or not pictures:
-            raise UnreadableVideo(self._path, "is not a picture, or is damaged or cut off")
-        if len(pictures) > 1:
-            reason = f"is an animation of {len(pictures)} pictures; convert it to a video first"
-            raise UnreadableVideo(self._path, reason)
-        return np.ascontiguousarray(pictures[0][..., ::-1], dtype=np.uint8)
+            return still_of(data)
+        except NotRead as error:
+            raise UnreadableVideo(self._path, str(error)) from error
 
 
 class ImageSink:
-    """One picture being written to ``path``; a context manager. All metadata is left behind.
+    """One picture being written to ``path``; a context manager.
+
+    Samples that were not painted are those of the source, in its bit depth, with its alpha; what
+    JPEG and WebP lose of them is what they lost before, or hardly more. A colour profile is kept as
+    far as it tells of colours. All other metadata is left behind.
 
     Raises:
         UsageError: if the suffix is none of IMAGE_SUFFIXES, or the format cannot be lossless.
@@ -82,12 +78,19 @@ class ImageSink:
 
     def __init__(self, path: Path, info: StreamInfo, *, lossless: bool = False) -> None:
         self._path = path
-        self._options = _options(path.suffix.lower(), lossless)
+        self._suffix = path.suffix.lower()
+        self._lossless = lossless
+        if self._suffix not in IMAGE_SUFFIXES:
+            known = ", ".join(IMAGE_SUFFIXES)
+            raise UsageError(f"cannot write {self._suffix or 'no suffix'!r}; use {known}")
+        if lossless and self._suffix in (".jpg", ".jpeg"):
+            raise UsageError("JPEG cannot be lossless; write .png or .webp")
         self._size = (info.height, info.width)
         self._written = False
         self.warnings: list[str] = []
-        """Always empty, as ``kept`` and ``dropped``: a picture has no other streams."""
+        """What the format cannot hold; known when the picture is written."""
         self.kept: list[str] = []
+        """Always empty, as ``dropped``: a picture has no other streams."""
         self.dropped: list[str] = []
         self.streams = (StreamOutcome(0, "picture", info.codec, None, "anonymized", ""),)
         """The one picture."""
@@ -104,11 +107,13 @@ class ImageSink:
         """
         if self._written or frame.image.shape[:2] != self._size:
             raise ValueError(f"a picture holds one frame of (height, width) {self._size}")
-        done, data = cv2.imencode(self._path.suffix, frame.image[..., ::-1], self._options)
-        if not done:
-            raise UnwritableOutput(self._path, "a picture of this size does not fit the format")
+        try:
+            content, said = file_of(composed(frame), self._suffix, lossless=self._lossless)
+        except NotRead as error:
+            raise UnwritableOutput(self._path, str(error)) from error
         with writing(self._path):
-            self._path.write_bytes(data.tobytes())
+            self._path.write_bytes(content)
+        self.warnings += said
         self._written = True
 
     def __exit__(
@@ -121,16 +126,3 @@ class ImageSink:
             self._path.unlink(missing_ok=True)
         if kind is None and not self._written:
             raise UnwritableOutput(self._path, "not one frame was written")
-
-
-def _options(suffix: str, lossless: bool) -> list[int]:
-    if suffix not in IMAGE_SUFFIXES:
-        raise UsageError(f"cannot write {suffix or 'no suffix'!r}; use {', '.join(IMAGE_SUFFIXES)}")
-    if suffix == ".png":
-        return []
-    if suffix == ".webp":
-        return [cv2.IMWRITE_WEBP_QUALITY, 101 if lossless else _QUALITY]  # above 100: lossless
-    if lossless:
-        raise UsageError("JPEG cannot be lossless; write .png or .webp")
-    full_chroma = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
-    return [cv2.IMWRITE_JPEG_QUALITY, _QUALITY, *full_chroma]

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Final
 
 from anonymizer.data import StreamInfo
-from anonymizer.errors import UsageError
+from anonymizer.errors import UnreadableVideo, UsageError
 from anonymizer.video.copying import Audio
+from anonymizer.video.failures import check_readable, reading
 from anonymizer.video.images import IMAGE_SUFFIXES, ImageSink, ImageSource
 from anonymizer.video.sink import VideoSink
 from anonymizer.video.source import VideoSource
+
+_TILED: Final = re.compile(rb".{4}ftyp(avi|hei|hev|mif|msf|crx)", re.DOTALL)
+"""How AVIF, HEIF and CR3 begin. FFmpeg reads the tiles of such a picture as films of their own."""
 
 
 def is_image(path: Path) -> bool:
@@ -21,9 +27,18 @@ def open_source(path: Path) -> VideoSource | ImageSource:
     """Open a film or still picture for reading.
 
     Raises:
-        UnreadableVideo: if it is neither.
+        UnreadableVideo: if it is neither, or a picture of a kind that cannot be written.
     """
+    if not is_image(path) and _TILED.match(_head(path)):
+        reason = "is an AVIF, HEIF or CR3 picture; convert it to .png, .tif or .jpg first"
+        raise UnreadableVideo(path, reason)
     return ImageSource(path) if is_image(path) else VideoSource(path)
+
+
+def _head(path: Path) -> bytes:
+    check_readable(path)
+    with reading(path), path.open("rb") as file:
+        return file.read(16)
 
 
 def open_sink(

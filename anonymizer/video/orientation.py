@@ -38,10 +38,10 @@ class Orientation:
         """Whether no rotation alone would do."""
         return self.transpose == (self.mirror_x == self.mirror_y)
 
-    def apply(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Turn ``(H, W, 3)`` into what is shown; contiguous."""
+    def apply(self, image: NDArray[_Sample]) -> NDArray[_Sample]:
+        """Turn ``(H, W, C)`` into what is shown; contiguous."""
         if self.transpose:
-            image = image.transpose(1, 0, 2)
+            image = image.swapaxes(0, 1)
         if self.mirror_x:
             image = image[:, ::-1]
         if self.mirror_y:

@@ -1,7 +1,7 @@
 import cv2
 import pytest
 
-from anonymizer.errors import UsageError
+from anonymizer.errors import UnreadableVideo, UsageError
 from anonymizer.video.encoding import output_suffix
 from anonymizer.video.images import ImageSink, ImageSource
 from anonymizer.video.media import is_image, open_sink, open_source
@@ -38,3 +38,11 @@ def test_films_do_not_become_pictures_or_the_other_way_round(tmp_path, source, t
 )
 def test_container_stays_if_it_can_be_written(suffix, expected):
     assert output_suffix(suffix) == expected
+
+
+@pytest.mark.parametrize("brand", [b"avif", b"heic", b"mif1", b"crx "])
+def test_pictures_in_tiles_are_refused_with_advice(tmp_path, brand):
+    path = tmp_path / "a.heic"
+    path.write_bytes(bytes([0, 0, 0, 24]) + b"ftyp" + brand + bytes(12))
+    with pytest.raises(UnreadableVideo, match="is an AVIF, HEIF or CR3 picture; convert it to"):
+        open_source(path)
