@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer import build, live, outcomes, pipeline, verify
+from anonymizer.crew import crew_for
 from anonymizer.data import Frame
 from anonymizer.errors import (
     Doubtful,
@@ -24,18 +25,18 @@ from anonymizer.errors import (
     UnreadableVideo,
 )
 from anonymizer.head.expression import MOTION
-from anonymizer.identities import identities, run_secret
-from anonymizer.pipeline import PlanMismatch, Progress, Studio
+from anonymizer.identities import identities
+from anonymizer.pipeline import Progress, Studio
 from anonymizer.plan import Plan
 from anonymizer.planfile import PlanFile
 from anonymizer.protocols import Detector
+from anonymizer.rendering import Task, Written, joined, opened, whole
 from anonymizer.repair import repaired
 from anonymizer.report import Report, Verification
 from anonymizer.settings import Settings
-from anonymizer.video.images import ImageSink, ImageSource
-from anonymizer.video.media import open_sink, open_source
+from anonymizer.video.images import ImageSource
+from anonymizer.video.media import open_source
 from anonymizer.video.publish import atomic_output, folder_of
-from anonymizer.video.sink import VideoSink
 from anonymizer.video.source import VideoSource
 
 GAP_S = 2
@@ -63,14 +64,13 @@ class Anonymizer:
             UsageError: if a part, an option or a device does not exist.
             MissingWeights: if a model is not there.
         """
-        self.settings = settings
-        self._secret = run_secret(settings)
+        self.crew = crew_for(settings, detector=detector, studio=studio)
         self._streams = 0
-        self._detector = build.attentive(settings, detector or build.detector(settings))
-        chosen = studio or build.studio(settings)
-        self._studio = replace(chosen, cover=chosen.cover or build.cover())
-        self._second = build.second(settings)
-        self._embedder = build.embedder(settings)
+
+    @property
+    def settings(self) -> Settings:
+        """What is to be done."""
+        return self.crew.settings
 
     def file(
         self,
@@ -78,6 +78,7 @@ class Anonymizer:
         destination: Path,
         *,
         planned: PlanFile | None = None,
+        parts: Mapping[range, Path] | None = None,
         overwrite: bool = False,
         progress: Progress | None = None,
     ) -> Report:
@@ -85,32 +86,42 @@ class Anonymizer:
 
         Its folder is made if it does not exist. Where a plan is given faces are not looked for.
 
+        Args:
+            source: The film or picture.
+            destination: The file to write.
+            planned: Where faces are.
+            parts: What `anonymizer.pieces` painted by that plan; it is only joined then.
+            overwrite: Whether a file at the destination may be replaced.
+            progress: Told after every batch.
+
         Raises:
             JobError: with the reason. Nothing is then at the destination that was not there before.
         """
         seconds: dict[str, float] = {}
         film = open_source(source)
         with folder_of(destination), atomic_output(destination, overwrite=overwrite) as target:
-            before = _sha256(source)
-            self._sink(source, film, target)  # refuses what cannot be written before the long work
+            before = sha256_of(source)
+            opened(self.crew, source, film, target)  # refuses before the long work
             with _timed(seconds, "find"):
                 plan = _of_this(planned, source, before) or self._plan(source, film, progress)
+            task = Task(source, film, before, plan, self.crew)
             with _timed(seconds, "paint"):
-                sink = self._write(source, film, plan, target, before, progress)
+                written = _written(task, parts, target, progress)
             with _timed(seconds, "check"):
-                checked = self._verified(source, target, plan, progress)
+                checked = self._verified(task, target, progress)
             if checked.doubts and self.settings.checking.on_doubt == "cover":
                 with _timed(seconds, "repair"):
-                    plan = repaired(plan, checked.doubts, (film.info.width, film.info.height))
-                    sink = self._write(source, film, plan, target, before, None)
-                    again = self._verified(source, target, plan, None)
+                    size = film.info.width, film.info.height
+                    task = replace(task, plan=repaired(plan, checked.doubts, size))
+                    written = whole(task, target)
+                    again = self._verified(task, target, None)
                     checked = replace(again, repaired=checked.doubts)
-            if _sha256(source) != before:
+            if sha256_of(source) != before:
                 raise SourceChanged(source, "changed while it was read; run again")
-            done = self._report(source, destination, film, before, plan, sink, checked, seconds)
+            done = self._report(task, destination, written, checked, seconds)
             if checked.verdict == "doubt":
                 raise Doubtful(destination, f"not published: {checked.reason}", done)
-            after = _sha256(target)
+            after = sha256_of(target)
         return replace(done, output_sha256=after)
 
     def plan(self, source: Path, *, progress: Progress | None = None) -> PlanFile:
@@ -119,7 +130,7 @@ class Anonymizer:
         Raises:
             JobError: if it cannot be read.
         """
-        before = _sha256(source)
+        before = sha256_of(source)
         found = self._plan(source, open_source(source), progress)
         return PlanFile(found, before, self.settings.described())
 
@@ -137,9 +148,9 @@ class Anonymizer:
         self._streams += 1
         painted = live.stream(
             film,
-            self._detector,
-            self._studio,
-            identities(self._secret, f"stream {self._streams}"),
+            self.crew.detector,
+            self.crew.studio,
+            identities(self.crew.secret, f"stream {self._streams}"),
             chunk=self.settings.chunk,
             overlap=self.settings.overlap,
         )
@@ -148,95 +159,50 @@ class Anonymizer:
     def _plan(
         self, source: Path, film: VideoSource | ImageSource, progress: Progress | None
     ) -> Plan:
-        gap = round(GAP_S * (film.info.average_rate or 30))
-        plan = pipeline.analyse(film, self._detector, gap=gap, progress=progress)
+        plan = pipeline.analyse(film, self.crew.detector, gap=gap_of(film), progress=progress)
         if not len(plan.pts):
             raise UnreadableVideo(source, "holds no frame that can be decoded")
         return plan
 
-    def _write(
-        self,
-        source: Path,
-        film: VideoSource | ImageSource,
-        plan: Plan,
-        target: Path,
-        fingerprint: str,
-        progress: Progress | None,
-    ) -> VideoSink | ImageSink:
-        settings = self.settings
-        frames = pipeline.render(
-            film,
-            plan,
-            self._studio,
-            identities(self._secret, fingerprint),
-            chunk=settings.chunk,
-            overlap=settings.overlap,
-            progress=progress,
-        )
-        sink = self._sink(source, film, target)
-        try:
-            with sink:
-                for frame in frames:
-                    sink.write(frame)
-        except PlanMismatch as error:
-            raise SourceChanged(source, f"read differently the second time: {error}") from error
-        return sink
-
-    def _sink(
-        self, source: Path, film: VideoSource | ImageSource, target: Path
-    ) -> VideoSink | ImageSink:
-        """What is going to write ``target``; nothing is written yet."""
-        media = self.settings.media
-        return open_sink(
-            target,
-            source,
-            film.info,
-            crf=media.crf,
-            lossless=media.lossless,
-            audio=media.audio,
-            codec=media.codec,
-            preset=media.preset,
-        )
-
-    def _verified(
-        self, source: Path, target: Path, plan: Plan, progress: Progress | None
-    ) -> Verification:
-        films = open_source(source), open_source(target)
+    def _verified(self, task: Task, target: Path, progress: Progress | None) -> Verification:
         return verify.examine(
-            *films, plan, self._second, embedder=self._embedder, progress=progress
+            open_source(task.source),
+            open_source(target),
+            task.plan,
+            self.crew.second,
+            embedder=self.crew.embedder,
+            progress=progress,
         )
 
     def _report(
         self,
-        source: Path,
+        task: Task,
         destination: Path,
-        film: VideoSource | ImageSource,
-        fingerprint: str,
-        plan: Plan,
-        sink: VideoSink | ImageSink,
+        written: Written,
         checked: Verification,
         seconds: dict[str, float],
     ) -> Report:
         """All that there is to say before the film is published."""
+        film, plan, crew = task.film, task.plan, self.crew
         return Report(
-            source=source.name,
+            source=task.source.name,
             destination=str(destination),
-            source_sha256=fingerprint,
+            source_sha256=task.fingerprint,
             output_sha256=None,
             frames=len(plan.pts),
             duration_s=round(float((plan.pts[-1] - plan.pts[0]) * film.info.time_base), 3),
             shots=len(plan.starts),
             tracks=outcomes.tracks(plan, film.info.time_base),
             unconfirmed=plan.unconfirmed,
-            streams=sink.streams,
+            streams=written.streams,
             skipped_packets=film.skipped,
-            warnings=(*film.warnings, *sink.warnings),
+            warnings=(*film.warnings, *written.warnings),
             non_interference=self.settings.painting.non_interference,
             verification=checked,
-            motion=MOTION if self.settings.painting.follows else (),
+            motion=MOTION if self.settings.follows else (),
             settings=self.settings.described(),
             versions=outcomes.versions(),
-            devices=outcomes.devices(self._detector, self._second, self._studio),
+            devices=outcomes.devices(crew.detector, crew.second, crew.studio),
             seconds=seconds,
         )
 
@@ -262,15 +228,29 @@ def verified(
         JobError: if one of them cannot be read.
     """
     film = open_source(original)
-    gap = round(GAP_S * (film.info.average_rate or 30))
     finder = detector or build.detector(settings)
-    plan = pipeline.analyse(film, finder, gap=gap, progress=progress)
+    plan = pipeline.analyse(film, finder, gap=gap_of(film), progress=progress)
     second = build.second(settings)
     written = open_source(output)
     embedder = build.embedder(settings)
     return verify.examine(
         film, written, plan, second, embedder=embedder, guessed=False, progress=progress
     )
+
+
+def gap_of(film: VideoSource | ImageSource) -> int:
+    """Longest run of frames without a sighting that a track of this film may bridge."""
+    return round(GAP_S * (film.info.average_rate or 30))
+
+
+def _written(
+    task: Task, parts: Mapping[range, Path] | None, target: Path, progress: Progress | None
+) -> Written:
+    if parts is None:
+        return whole(task, target, progress)
+    if isinstance(task.film, VideoSource):
+        task.film.timetable()  # says what is wrong with the film, as reading it whole does
+    return joined(task, parts, target)
 
 
 def _of_this(planned: PlanFile | None, source: Path, fingerprint: str) -> Plan | None:
@@ -282,7 +262,12 @@ def _of_this(planned: PlanFile | None, source: Path, fingerprint: str) -> Plan |
     return planned.plan
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Hash of a file's bytes.
+
+    Raises:
+        JobError: if it cannot be read.
+    """
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

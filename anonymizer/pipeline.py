@@ -8,26 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, islice, pairwise
+from itertools import chain
 from math import ceil, floor
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer import crops, gaps, linking, shots, tracking
+from anonymizer import crops, finding, shots
 from anonymizer.data import Action, Carry, Chunk, Face, Frame, Track
 from anonymizer.identities import Identity
-from anonymizer.linking import Piece
 from anonymizer.plan import Plan, Zone
 from anonymizer.protocols import Detector, Mediator, Replacer
 
 Stage = Literal["find", "paint", "check"]
 Progress = Callable[[Stage, int, int], None]
 """Called with the stage, the number of frames done in it and the number of faces in them."""
-
-BATCH = 8
-"""Frames given to a detector at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,20 +83,7 @@ def analyse(
         gap: Longest run of frames without a sighting that a track may bridge.
         progress: Told after every batch.
     """
-    pts: list[int] = []
-    signatures: list[NDArray[np.float32]] = []
-    found: list[list[Face]] = []
-    size = (0, 0)
-    for batch in _batches(frames, BATCH):
-        pts += [frame.pts for frame in batch]
-        signatures += [shots.signature(frame.image) for frame in batch]
-        found += detector.detect(batch)
-        size = batch[0].image.shape[1], batch[0].image.shape[0]
-        if progress:
-            progress("find", len(pts), sum(map(len, found[-len(batch) :])))
-    starts = (0, *shots.find_cuts(signatures)) if pts else ()
-    tracks, unconfirmed = _linked(frames, found, starts, size, gap)
-    return Plan(np.array(pts, np.int64), starts, tracks, unconfirmed=unconfirmed)
+    return finding.planned(frames, [finding.find(frames, detector, progress=progress)], gap=gap)
 
 
 def render(
@@ -111,15 +94,27 @@ def render(
     *,
     chunk: int = 16,
     overlap: int = 4,
+    within: Sequence[range] | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Frame]:
     """Paint over every face of the plan, lazily and in order.
+
+    Args:
+        frames: The film, or the frames of ``within``.
+        plan: Where faces are.
+        studio: The parts that paint.
+        identity: Who appears on which track.
+        chunk: Frames painted together.
+        overlap: Painted frames shown to the next chunk.
+        within: Indices of the frames to paint, in order, if not all of them. Each face looks as it
+            does in the whole film if no track and no shot goes on beyond a range.
+        progress: Told after every chunk.
 
     Raises:
         PlanMismatch: if the frames are not those that were planned; discard what was yielded.
     """
     carries: Mapping[int, Carry] = {}
-    same = _checked(frames, plan)
+    same = _checked(frames, plan, within)
     decided = [replace(track, action=plan.action(track)) for track in plan.tracks]
     plan = replace(plan, tracks=tuple(track for track in decided if track.action != "keep"))
     for part in shots.chunks(same, plan.starts, length=chunk, overlap=overlap):
@@ -192,61 +187,17 @@ def _with(frame: Frame, image: NDArray[np.uint8], changed: NDArray[np.bool_]) ->
     return replace(frame, image=image, changed=changed)
 
 
-def _linked(
-    frames: Iterable[Frame],
-    found: Sequence[Sequence[Face]],
-    starts: Sequence[int],
-    size: tuple[int, int],
-    gap: int,
-) -> tuple[tuple[Track, ...], int]:
-    """The tracks of all shots, and the number of sightings that are in none."""
-    spans = list(pairwise((*starts, len(found))))
-    pieces = [linking.pieces(found[start:stop], gap) for start, stop in spans]
-    sure = [[piece for piece in here if piece.confirmed] for here in pieces]
-    whole = _closed(frames, sure, starts)
-    tracks: list[Track] = []
-    for shot, (start, stop) in enumerate(spans):
-        tracks += tracking.completed(
-            whole[shot],
-            frames=stop - start,
-            shot=shot,
-            start=start,
-            first_id=len(tracks),
-            frame_size=size,
-        )
-    lost = [piece for here in pieces for piece in here if not piece.confirmed]
-    return tuple(tracks), sum(len(piece.frames) for piece in lost)
-
-
-def _closed(
-    frames: Iterable[Frame], shots_pieces: Sequence[Sequence[Piece]], starts: Sequence[int]
-) -> list[list[Piece]]:
-    """The pieces of every shot with their gaps followed; reads the film again if there are any."""
-    holes = {
-        piece: gaps.gaps(piece, start)
-        for start, here in zip(starts, shots_pieces, strict=True)
-        for piece in here
-    }
-    followed = gaps.follow(frames, list(chain.from_iterable(holes.values())))
-    return [
-        [gaps.closed(piece, start, holes[piece], followed) for piece in here]
-        for start, here in zip(starts, shots_pieces, strict=True)
-    ]
-
-
-def _checked(frames: Iterable[Frame], plan: Plan) -> Iterator[Frame]:
-    """Let frames pass that are those of the plan, and insist on all of them."""
+def _checked(
+    frames: Iterable[Frame], plan: Plan, within: Sequence[range] | None
+) -> Iterator[Frame]:
+    """Let frames pass that are those of the plan, and insist on all of them, or on some ranges."""
+    wanted = chain.from_iterable([range(len(plan.pts))] if within is None else within)
     count = 0
     for frame in frames:
-        if count >= len(plan.pts) or frame.index != count or frame.pts != plan.pts[count]:
+        index = next(wanted, None)
+        if index is None or frame.index != index or frame.pts != plan.pts[index]:
             raise PlanMismatch(f"frame {frame.index} at pts {frame.pts} is not in the plan")
         yield frame
         count += 1
-    if count != len(plan.pts):
-        raise PlanMismatch(f"{count} frames instead of {len(plan.pts)}")
-
-
-def _batches(frames: Iterable[Frame], size: int) -> Iterator[list[Frame]]:
-    source = iter(frames)
-    while batch := list(islice(source, size)):
-        yield batch
+    if missing := sum(1 for _ in wanted):
+        raise PlanMismatch(f"{count} frames instead of {count + missing}")

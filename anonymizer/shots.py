@@ -8,6 +8,7 @@ out from what neighbouring frames do to each other, so that pans, shakes and fad
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator
 from itertools import chain, pairwise, product, repeat
@@ -99,10 +100,11 @@ def chunks(
     """Cut a film into chunks of at most ``length`` new frames that never cross a cut.
 
     Each begins with as many frames of its shot, at most ``overlap``, as the chunks before it hold;
-    the bodies joined are the film. No more than one chunk is held.
+    the bodies joined are the film. No more than one chunk is held. Borders depend on where the shot
+    begins alone: where frames are left out chunks end, and go on in the same steps behind.
 
     Args:
-        frames: Consecutive frames.
+        frames: Frames of increasing index, from one shot's first on or from any.
         starts: Indices of the frames that begin a new shot.
         length: New frames per chunk.
         overlap: Frames shown again as context.
@@ -114,25 +116,28 @@ def chunks(
         raise UsageError(f"overlap must not be negative, got {overlap}")
     if length <= overlap:
         raise UsageError(f"chunk length {length} must exceed overlap {overlap}; lower --overlap")
-    return _chunks(iter(frames), frozenset(starts), length, overlap)
+    return _chunks(iter(frames), sorted(starts), length, overlap)
 
 
 def _chunks(
-    frames: Iterator[Frame], starts: frozenset[int], length: int, overlap: int
+    frames: Iterator[Frame], starts: list[int], length: int, overlap: int
 ) -> Iterator[Chunk]:
-    shot = 0
     lead: list[Frame] = []
     body: list[Frame] = []
-    for frame in frames:
-        cut = bool(body) and frame.index in starts
-        if body and (cut or len(body) == length):
-            yield Chunk(shot, (*lead, *body), len(lead))
-            lead, body = _tail(lead + body, overlap), []
-        if cut:
-            shot, lead = shot + 1, []
+    for number, frame in enumerate(frames):
+        here = bisect_right(starts, frame.index)
+        if number == 0:
+            first, shot, begin = here, here, starts[here - 1] if here else frame.index
+        if body:
+            next_one = here == shot and frame.index == body[-1].index + 1
+            if not next_one or (frame.index - begin) % length == 0:
+                yield Chunk(shot - first, (*lead, *body), len(lead))
+                lead, body = _tail(lead + body, overlap) if next_one else [], []
+        if here != shot:
+            shot, begin = here, starts[here - 1]
         body.append(frame)
     if body:
-        yield Chunk(shot, (*lead, *body), len(lead))
+        yield Chunk(shot - first, (*lead, *body), len(lead))
 
 
 def _tail(frames: list[Frame], count: int) -> list[Frame]:

@@ -147,7 +147,7 @@ def test_render_by_a_plan_is_bit_for_bit_what_run_does(tmp_path):
     job.file(source, tmp_path / "run.mp4")
     plan.write_text(planfile.text_of(job.plan(source)))
     blind = Anonymizer(
-        Settings(seed=5), detector=Failing(RuntimeError("looked")), studio=job._studio
+        Settings(seed=5), detector=Failing(RuntimeError("looked")), studio=job.crew.studio
     )
     blind.file(source, tmp_path / "render.mp4", planned=planfile.read(plan))
     assert (tmp_path / "render.mp4").read_bytes() == (tmp_path / "run.mp4").read_bytes()
@@ -389,7 +389,7 @@ def painted(source: Path) -> list[np.ndarray]:
     """Where the frames of a film are painted."""
     parts = veil()
     plan = parts.plan(source).plan
-    frames = pipeline.render(open_source(source), plan, parts._studio, lambda track: track)
+    frames = pipeline.render(open_source(source), plan, parts.crew.studio, lambda track: track)
     return [frame.changed for frame in frames if frame.changed is not None]
 
 
@@ -449,7 +449,7 @@ def test_arrays_go_in_and_come_out(tmp_path):
 
 def test_p6_identities_differ_between_runs_and_repeat_with_a_secret(tmp_path):
     first, second = (Anonymizer(Settings(painting=Painting(replace="cover"))) for _ in range(2))
-    assert first._secret != second._secret
+    assert first.crew.secret != second.crew.secret
     seeds = [identities(b"k" * 32, "file")(track) for track in range(100)]
     assert len(set(seeds)) == 100
     assert seeds == [identities(b"k" * 32, "file")(track) for track in range(100)]

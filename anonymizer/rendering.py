@@ -1,0 +1,176 @@
+"""A film by its plan: painted and written, whole or in runs that are joined."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from anonymizer import pipeline
+from anonymizer.crew import Crew
+from anonymizer.data import Frame
+from anonymizer.errors import SourceChanged, UnwritableOutput
+from anonymizer.identities import identities
+from anonymizer.pipeline import PlanMismatch, Progress
+from anonymizer.plan import Plan
+from anonymizer.report import StreamOutcome
+from anonymizer.video.encoding import Encoding, encoding_for
+from anonymizer.video.images import ImageSink, ImageSource
+from anonymizer.video.joining import join
+from anonymizer.video.media import open_sink
+from anonymizer.video.native import layout_of
+from anonymizer.video.parts import Part
+from anonymizer.video.runs import Run, write_run
+from anonymizer.video.sink import VideoSink
+from anonymizer.video.source import VideoSource
+from anonymizer.video.timetable import Indivisible
+
+
+class Written(Protocol):
+    """What became of a film besides its picture."""
+
+    @property
+    def streams(self) -> tuple[StreamOutcome, ...]:
+        """Every stream of the source."""
+        ...
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the result lacks because its container cannot hold it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Task:
+    """A film, its plan and who paints it."""
+
+    source: Path
+    film: VideoSource | ImageSource
+    fingerprint: str
+    """SHA-256 of the source: decides identities together with the secret."""
+    plan: Plan
+    crew: Crew
+
+
+def opened(
+    crew: Crew, source: Path, film: VideoSource | ImageSource, target: Path
+) -> VideoSink | ImageSink:
+    """What is going to write ``target``; nothing is written yet.
+
+    Raises:
+        UsageError: if the source cannot be written so.
+    """
+    media = crew.settings.media
+    return open_sink(
+        target,
+        source,
+        film.info,
+        crf=media.crf,
+        lossless=media.lossless,
+        audio=media.audio,
+        codec=media.codec,
+        preset=media.preset,
+    )
+
+
+def whole(task: Task, target: Path, progress: Progress | None = None) -> Written:
+    """Paint and write all of a film.
+
+    Raises:
+        SourceChanged: if it is not the film that was planned.
+        UnwritableOutput: if it cannot be written.
+    """
+    sink = opened(task.crew, task.source, task.film, target)
+    try:
+        with sink:
+            for frame in _painted(task, None, progress):
+                sink.write(frame)
+    except PlanMismatch as error:
+        raise _changed(task, error) from error
+    return sink
+
+
+def run(
+    task: Task, frames: range, part: Path, target: Path, progress: Progress | None = None
+) -> None:
+    """Paint some frames of a film and encode them apart; see `video.runs`.
+
+    Args:
+        task: The film.
+        frames: Which; no track may go on beyond them in its shot.
+        part: File to write.
+        target: File that they are going to be joined to: its suffix chooses the encoder.
+        progress: Told after every chunk.
+
+    Raises:
+        Indivisible: if the film can only be done as a whole.
+        SourceChanged: if it is not the film that was planned.
+        UnwritableOutput: if the part cannot be written.
+    """
+    encoding = encoding_of(task, target)
+    try:
+        write_run(part, _painted(task, frames, progress), task.film.info, encoding)
+    except PlanMismatch as error:
+        raise _changed(task, error) from error
+
+
+def joined(task: Task, parts: Mapping[range, Path], target: Path) -> Written:
+    """Join runs of frames to the film.
+
+    Raises:
+        UnwritableOutput: if they are not all of it, or it cannot be written.
+    """
+    pieces = [Run(parts[frames]) for frames in sorted(parts, key=lambda frames: frames.start)]
+    shown = sorted(pts for piece in pieces for pts in piece.pts.tolist())
+    if shown != task.plan.pts.tolist():
+        raise UnwritableOutput(target, "its parts are not all of it; make those that are missing")
+    audio = task.crew.settings.media.audio
+    encoding = encoding_of(task, target)
+    return join(target, task.source, task.film.info, encoding, pieces, audio=audio)
+
+
+def encoding_of(task: Task, target: Path) -> Encoding:
+    """What the runs of a film are encoded with.
+
+    Raises:
+        Indivisible: if runs cannot be joined to such a film.
+        UsageError: if the source cannot be written so.
+    """
+    media = task.crew.settings.media
+    encoding = encoding_for(
+        target,
+        task.film.info,
+        crf=media.crf,
+        lossless=media.lossless,
+        codec=media.codec,
+        preset=media.preset,
+    )
+    layout = layout_of(encoding.pixel_format)
+    if layout is not None and layout.alpha:
+        raise Indivisible("its transparency is written beside the picture")
+    return encoding
+
+
+def _painted(task: Task, frames: range | None, progress: Progress | None) -> Iterator[Frame]:
+    settings = task.crew.settings
+    return pipeline.render(
+        task.film if frames is None else _part(task.film, frames),
+        task.plan,
+        task.crew.studio,
+        identities(task.crew.secret, task.fingerprint),
+        chunk=settings.chunk,
+        overlap=settings.overlap,
+        within=None if frames is None else [frames],
+        progress=progress,
+    )
+
+
+def _part(film: VideoSource | ImageSource, frames: range) -> Part:
+    if not isinstance(film, VideoSource):
+        raise Indivisible("it is a picture")
+    return film.part(frames)
+
+
+def _changed(task: Task, error: PlanMismatch) -> SourceChanged:
+    return SourceChanged(task.source, f"read differently the second time: {error}")
