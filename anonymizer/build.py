@@ -13,7 +13,7 @@ from anonymizer.errors import MissingWeights, UsageError
 from anonymizer.pipeline import Brush, Studio
 from anonymizer.protocols import Detector, Embedder, Mediator, Replacer
 from anonymizer.reading import Reading
-from anonymizer.settings import Painting, Recall, Settings
+from anonymizer.settings import Recall, Settings
 from anonymizer.verify import Second
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def detector_names() -> list[str]:
 
 def attentive(settings: Settings, finder: Detector) -> Detector:
     """The detector itself, or one that also reads what faces do where the settings want it."""
-    if not settings.painting.follows:
+    if not settings.follows:
         return finder
     from anonymizer.head.motion import MotionReader
     from anonymizer.head.points import PointReader
@@ -129,7 +129,7 @@ def studio(settings: Settings) -> Studio:
     if painting.replace != "face":
         return Studio(Brush(plain.build(painting.replace), plainly), small, 0, cover=cover())
     mediator = _mediator(settings)  # first: a wrong name is said before weights are read
-    replacer, larger = _face(painting, settings.device)
+    replacer, larger = _face(settings)
     large = Brush(larger, mediator) if larger else None
     return Studio(Brush(replacer, mediator), small, painting.min_face, large, cover=cover())
 
@@ -144,14 +144,14 @@ def _mediator(settings: Settings) -> Mediator:
     return _built(mediators.load, name, settings.options.get(name, {}))
 
 
-def _face(painting: Painting, device_name: str) -> tuple[Replacer, Replacer | None]:
+def _face(settings: Settings) -> tuple[Replacer, Replacer | None]:
     """What paints faces, and what paints large ones, if that is something else."""
     import torch
 
     from anonymizer.diffusion import inpainter
 
     torch.set_num_threads(cores())
-    replacer = inpainter.build(painting, device(device_name))
+    replacer = inpainter.build(settings.painting, device(settings.device), settings.networks)
     return replacer, inpainter.enlarged(replacer)
 
 

@@ -10,9 +10,11 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar
 
 from anonymizer.errors import UsageError
+from anonymizer.legal import between, choose, whole
+from anonymizer.networks import Networks, Translation
 
 Replace = Literal["face", "cover", "blur", "mosaic"]
 SmallFaces = Literal["cover", "mosaic"]
@@ -38,24 +40,6 @@ Preset = Literal[
 ]
 
 
-def _choose(name: str, value: object, legal: object) -> None:
-    choices = get_args(legal)
-    if value not in choices:
-        raise UsageError(f"{name} {value!r} is not one of {', '.join(choices)}")
-
-
-def _between(name: str, value: object, low: float, high: float) -> None:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not low <= value <= high:  # type: ignore[operator]  # number says so
-        raise UsageError(f"{name} must be between {low:g} and {high:g}, got {value!r}")
-
-
-def _whole(name: str, value: object, low: int, high: float = float("inf")) -> None:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise UsageError(f"{name} must be a whole number, got {value!r}")
-    _between(name, value, low, high)
-
-
 @dataclass(frozen=True, slots=True)
 class Detection:
     """How faces are looked for."""
@@ -68,7 +52,7 @@ class Detection:
     270 degrees, and follows up what is doubtful; about ten times as slow."""
 
     def __post_init__(self) -> None:
-        _choose("recall", self.recall, Recall)
+        choose("recall", self.recall, Recall)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +61,7 @@ class Painting:
 
     replace: Replace = "face"
     mediator: str = "medm"
-    """Name of a file in ``mediators``."""
+    """Name of a file in ``mediators``, or ``medm+fresco`` for both."""
     coherence: float = 0.8
     """Strength of the mediation in [0, 1]; the paper's w."""
     model: str = "builtin"
@@ -104,27 +88,22 @@ class Painting:
     small_faces: SmallFaces = "mosaic"
 
     def __post_init__(self) -> None:
-        _choose("replace", self.replace, Replace)
-        _choose("small-faces", self.small_faces, SmallFaces)
-        _choose("init", self.init, Init)
-        _choose("expression", self.expression, Expression)
-        _choose("match", self.match, Match)
-        _between("coherence", self.coherence, 0, 1)
-        _between("guidance", self.guidance, 1, 50)
-        _between("strength", self.strength, 0.01, 1)
-        _whole("min-face", self.min_face, 0)
+        choose("replace", self.replace, Replace)
+        choose("small-faces", self.small_faces, SmallFaces)
+        choose("init", self.init, Init)
+        choose("expression", self.expression, Expression)
+        choose("match", self.match, Match)
+        between("coherence", self.coherence, 0, 1)
+        between("guidance", self.guidance, 1, 50)
+        between("strength", self.strength, 0.01, 1)
+        whole("min-face", self.min_face, 0)
         if self.steps is not None:
-            _whole("steps", self.steps, 1, 1000)
+            whole("steps", self.steps, 1, 1000)
 
     @property
     def non_interference(self) -> bool:
         """Whether nothing inside a protected area reaches what is painted (P1)."""
         return self.replace == "cover" or (self.replace == "face" and self.init != "source")
-
-    @property
-    def follows(self) -> bool:
-        """Whether what an original face does is read, for the new one to do the same."""
-        return self.replace == "face" and self.model == "builtin" and self.expression == "on"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +121,12 @@ class Media:
     """How long the encoder may think."""
 
     def __post_init__(self) -> None:
-        _choose("audio", self.audio, Audio)
-        _choose("preset", self.preset, Preset)
+        choose("audio", self.audio, Audio)
+        choose("preset", self.preset, Preset)
         if self.codec is not None:
-            _choose("codec", self.codec, Codec)
+            choose("codec", self.codec, Codec)
         if self.crf is not None:
-            _whole("crf", self.crf, 0, 51)
+            whole("crf", self.crf, 0, 51)
             if self.lossless:
                 raise UsageError("crf and lossless exclude each other; give one")
 
@@ -165,8 +144,8 @@ class Checking:
     """``cover`` hides what is found and looks once more; ``stop`` publishes nothing."""
 
     def __post_init__(self) -> None:
-        _choose("on-doubt", self.on_doubt, OnDoubt)
-        _choose("embedder", self.embedder, EmbedderName)
+        choose("on-doubt", self.on_doubt, OnDoubt)
+        choose("embedder", self.embedder, EmbedderName)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +154,8 @@ class Settings:
 
     detection: Detection = field(default_factory=Detection)
     painting: Painting = field(default_factory=Painting)
+    networks: Networks = field(default_factory=Networks)
+    translation: Translation = field(default_factory=Translation)
     media: Media = field(default_factory=Media)
     checking: Checking = field(default_factory=Checking)
     chunk: int = 16
@@ -191,8 +172,8 @@ class Settings:
     """Keywords for the ``build`` of parts, by their name."""
 
     def __post_init__(self) -> None:
-        _whole("chunk", self.chunk, 1)
-        _whole("overlap", self.overlap, 0)
+        whole("chunk", self.chunk, 1)
+        whole("overlap", self.overlap, 0)
         if self.chunk <= self.overlap:
             raise UsageError(
                 f"chunk length {self.chunk} must exceed overlap {self.overlap}; lower --overlap"
@@ -201,9 +182,17 @@ class Settings:
         if kind not in ("auto", "cpu", "cuda", "mps") or (number and not number.isdecimal()):
             raise UsageError(f"device {self.device!r} is not auto, cpu, cuda, cuda:N or mps")
         if self.seed is not None:
-            _whole("seed", self.seed, 0)
+            whole("seed", self.seed, 0)
             if self.secret_file is not None:
                 raise UsageError("seed and secret-file exclude each other; give one")
+
+    @property
+    def follows(self) -> bool:
+        """Whether what an original face does is read, for the new one to do the same."""
+        painting, networks = self.painting, self.networks
+        drawn = networks.controlnet is not None and networks.face_control != "landmarks"
+        wanted = painting.replace == "face" and painting.expression == "on"
+        return wanted and (painting.model == "builtin" or drawn)
 
     def with_values(self, values: Mapping[str, object]) -> Settings:
         """A copy in which dotted names (``painting.replace``, ``chunk``) have new values.
@@ -220,8 +209,10 @@ class Settings:
         return plain
 
 
-_SECTIONS = ("detection", "painting", "media", "checking")
-_Section = TypeVar("_Section", Settings, Detection, Painting, Media, Checking)
+_SECTIONS = ("detection", "painting", "networks", "translation", "media", "checking")
+_Section = TypeVar(
+    "_Section", Settings, Detection, Painting, Networks, Translation, Media, Checking
+)
 
 
 def load(path: Path) -> Settings:
@@ -263,5 +254,7 @@ def _merged(base: _Section, table: Mapping[str, Any], prefix: str) -> _Section:
             if not isinstance(value, Mapping):
                 raise UsageError(f"{prefix}{key} must be a table, got {value!r}")
             value = _merged(getattr(base, key), value, f"{key}.")
+        if isinstance(value, list):
+            value = tuple(value)
         changes[key] = value
     return replace(base, **changes)

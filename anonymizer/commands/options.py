@@ -14,6 +14,7 @@ import detectors
 import mediators
 from anonymizer import settings as configuration
 from anonymizer.commands.console import exits
+from anonymizer.networks import FaceControl, Precision
 from anonymizer.settings import (
     Audio,
     Codec,
@@ -33,7 +34,7 @@ _DETECTORS, _MEDIATORS = (", ".join(room.available()) for room in (detectors, me
 
 OPTIONS: Final[dict[str, tuple[Any, str]]] = {
     "detection.detector": (str, f"One or, as a+b, more of: {_DETECTORS}. Default: centerface."),
-    "painting.mediator": (str, f"One of: {_MEDIATORS}. Default: medm."),
+    "painting.mediator": (str, f"One of: {_MEDIATORS}; or medm+fresco. Default: medm."),
     "painting.replace": (Replace, "What is put in place of a face. Default: face."),
     "detection.recall": (Recall, "How hard to look for faces. Default: normal."),
     "painting.coherence": (float, "Strength of the mediation, 0 to 1. Default: 0.8."),
@@ -48,6 +49,17 @@ OPTIONS: Final[dict[str, tuple[Any, str]]] = {
     "painting.strength": (float, "With --init source: share of the schedule, 0 to 1."),
     "painting.min_face": (int, "Faces under this many pixels get --small-faces. Default: 24."),
     "painting.small_faces": (SmallFaces, "What small faces get. Default: mosaic."),
+    "networks.lora": (list[str], "PATH or PATH:WEIGHT of a LoRA (safetensors). Repeatable."),
+    "networks.controlnet": (str, "Folder or hub id of a ControlNet for --model."),
+    "networks.face_control": (FaceControl, "What it is shown of a face. Default: mesh."),
+    "networks.control_scale": (float, "Strength of the ControlNet. Default: 1."),
+    "networks.mediate_vae": (str, "Folder or hub id of an autoencoder for mediated steps."),
+    "networks.precision": (Precision, "Of --model. Default: bf16 on a GPU that has it, or fp32."),
+    "networks.batch": (int, "Frames given to --model at once. Default: what memory allows."),
+    "networks.attention_slicing": (bool, "Attention head by head: less memory, slower."),
+    "networks.vae_tiling": (bool, "Autoencoder tile by tile: less memory, faint seams."),
+    "networks.offload": (bool, "Weights of --model stay in main memory until they are needed."),
+    "networks.compile": (bool, "Compile --model first: slow start, faster steps."),
     "chunk": (int, "Frames painted together. Default: 16."),
     "overlap": (int, "Painted frames shown to the next chunk. Default: 4."),
     "media.crf": (int, "Quality of the video, 0 (best) to 51. Default: 18."),
@@ -84,7 +96,7 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
         flags = {names[name]: given.pop(name) for name in names}
         with exits():
             base = configuration.load(config) if config else Settings()
-            chosen = {key: value for key, value in flags.items() if value is not None}
+            chosen = {key: value for key, value in flags.items() if value not in (None, [])}
             command(settings=base.with_values(chosen), **given)
 
     kinds = {

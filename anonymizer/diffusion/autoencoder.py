@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
 from diffusers import AutoencoderKL, AutoencoderTiny
 from torch import Tensor
+
+from anonymizer.diffusion.memory import Batches
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,7 +22,11 @@ class Autoencoder:
 
     network: AutoencoderKL | AutoencoderTiny
     batch: int = 16
-    """Pictures given to the network at once."""
+    """Pictures given to the network at once, as long as memory allows."""
+    batches: Batches = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "batches", Batches(self.batch))
 
     @property
     def unshuffle(self) -> int:
@@ -41,11 +47,14 @@ class Autoencoder:
 
     def encode(self, images: Tensor) -> Tensor:
         """Latents (N, C, h, w) float32: the mode of their distribution, never a sample."""
-        return _batched(self._encode, images, self.batch)
+        return self._batched(self._encode, images)
 
     def decode(self, latents: Tensor) -> Tensor:
         """Pictures (N, 3, H, W) float32, not clamped."""
-        return _batched(self._decode, latents, self.batch)
+        return self._batched(self._decode, latents)
+
+    def _batched(self, function: Callable[[Tensor], Tensor], values: Tensor) -> Tensor:
+        return self.batches.run(lambda part: function(values[part]), len(values))
 
     def _encode(self, images: Tensor) -> Tensor:
         folded = F.pixel_unshuffle(images, self.unshuffle).to(self.network.dtype)
@@ -72,7 +81,3 @@ class Autoencoder:
 
         centre = column(getattr(config, "latents_mean", None), 0.0)
         return centre, column(getattr(config, "latents_std", None), 1.0) / config.scaling_factor
-
-
-def _batched(function: Callable[[Tensor], Tensor], values: Tensor, batch: int) -> Tensor:
-    return torch.cat([function(part) for part in torch.split(values, batch)])

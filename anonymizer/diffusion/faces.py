@@ -17,22 +17,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anonymizer.diffusion import conditions
+from anonymizer.diffusion.artist import Cast
 from anonymizer.diffusion.model import Condition
 from anonymizer.diffusion.painter import Painter, source
 from anonymizer.diffusion.scaling import smaller_clip, smaller_guide
 from anonymizer.diffusion.schedule import descent
-from anonymizer.head.expression import expression_of
-from anonymizer.head.guide import Guide, draw_guide
+from anonymizer.head.guide import Guide
 from anonymizer.head.model import HeadModel
-from anonymizer.head.person import person_for
-from anonymizer.head.pose import solve_pose
 from anonymizer.settings import Init, Match
 
 if TYPE_CHECKING:
     from anonymizer.data import Clip
     from anonymizer.protocols import Mediation
-
-    _Face = tuple[NDArray[np.float32] | None, tuple[float, float]]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -96,17 +92,8 @@ class FaceReplacer:
 
     def guides(self, clip: Clip, seed: int) -> list[Guide]:
         """The person of `seed` as each of the T crops poses and moves, in neutral light."""
-        person = person_for(self.head, seed)
-        landmarks = self.head.marked_landmarks(self.head.vertices(person.identity))
-        poses = solve_pose(clip.landmarks, clip.size, landmarks)
-        rest = (None, (0.0, 0.0))
-        faces: list[_Face] = [rest] * len(poses)
-        if clip.motion is not None:
-            faces = [expression_of(self.head, motion) for motion in clip.motion]
-        return [
-            draw_guide(self.head, person, poses[at], face, size=clip.size, gaze=gaze)
-            for at, (face, gaze) in enumerate(faces)
-        ]
+        cast = Cast.of(self.head, clip, seed)
+        return [cast.guide(at, clip.size) for at in range(len(clip.indices))]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

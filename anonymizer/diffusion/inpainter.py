@@ -7,17 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import torch
-from diffusers import UNet2DConditionModel
+from diffusers import UNet2DModel
 
-from anonymizer.diffusion import weights
+from anonymizer.diffusion import hub, memory, pipelines, weights
+from anonymizer.diffusion.artist import Artist
 from anonymizer.diffusion.autoencoder import Autoencoder
 from anonymizer.diffusion.faces import FaceReplacer
 from anonymizer.diffusion.model import LatentModel
 from anonymizer.diffusion.painter import Painter
 from anonymizer.diffusion.prompts import PromptReplacer
-from anonymizer.diffusion.text import embed
 from anonymizer.errors import MissingWeights
 from anonymizer.head.model import HeadModel
+from anonymizer.networks import Networks
 from anonymizer.settings import Painting
 
 if TYPE_CHECKING:
@@ -25,11 +26,9 @@ if TYPE_CHECKING:
 
 FORMAT: Final = "veilframe-model-1"
 """What `model.json` of a built-in model says of itself."""
-STEPS: Final = 20
-"""Sampling steps of models that do not say how many they want."""
 
 
-def build(painting: Painting, device: torch.device) -> Replacer:
+def build(painting: Painting, device: torch.device, networks: Networks | None = None) -> Replacer:
     """The replacer that the settings name, on a device.
 
     Raises:
@@ -38,7 +37,7 @@ def build(painting: Painting, device: torch.device) -> Replacer:
     """
     if painting.model == "builtin":
         return builtin(painting, device, weights.builtin_folder())
-    return prompted(painting, device, weights.pipeline_folder(painting.model))
+    return prompted(painting, device, hub.folder_of(painting.model), networks)
 
 
 def builtin(painting: Painting, device: torch.device, folder: Path) -> FaceReplacer:
@@ -53,7 +52,7 @@ def builtin(painting: Painting, device: torch.device, folder: Path) -> FaceRepla
     if painting.init != "guide":
         start = painting.strength if painting.init == "source" else 1.0
     painter = _painter(folder, painting, device, size=size)
-    _check_inputs(painter, folder, {2 * painter.autoencoder.channels + 5}, text=False)
+    _check_inputs(painter, folder)
     steps = painting.steps or steps
     return FaceReplacer(
         painter, HeadModel.load(), start, steps, detail, painting.init, match=painting.match
@@ -65,61 +64,42 @@ def enlarged(replacer: Replacer) -> Replacer | None:
     return replace(replacer, enlarged=2) if isinstance(replacer, FaceReplacer) else None
 
 
-def prompted(painting: Painting, device: torch.device, folder: Path) -> PromptReplacer:
-    """A Stable Diffusion pipeline of a folder, of 4 or 9 input channels or alike."""
-    painter = _painter(folder, painting, device, size=None)
-    channels = painter.autoencoder.channels
-    _check_inputs(painter, folder, {channels, 2 * channels + 1}, text=True)
-    prompt, negative = embed(folder, [painting.prompt, painting.negative_prompt], device=device)
+def prompted(
+    painting: Painting, device: torch.device, folder: Path, networks: Networks | None = None
+) -> PromptReplacer:
+    """A Stable Diffusion pipeline, of 4 or 9 input channels or alike, perhaps with a ControlNet."""
+    networks = networks or Networks()
+    pipeline = pipelines.load(folder, painting, networks, device, told=(0, 2))
+    artist = None
+    if pipeline.painter.model.control is not None:
+        artist = Artist(HeadModel.load(), networks.face_control)
     return PromptReplacer(
-        painter,
-        prompt[None],
-        negative[None],
-        painting.steps or STEPS,
+        pipeline.painter,
+        pipeline.prompt,
+        pipeline.negative,
+        painting.steps or pipelines.STEPS,
         painting.guidance,
         "source" if painting.init == "source" else "noise",
         painting.strength,
+        artist,
     )
 
 
-def _check_inputs(painter: Painter, folder: Path, counts: set[int], *, text: bool) -> None:
-    """Refuse a denoiser that wants to be told other things than it will be."""
-    network = painter.model.network
-    taken, extra = network.config.in_channels, network.config.get("addition_embed_type")
-    if taken in counts and extra is None and isinstance(network, UNet2DConditionModel) == text:
-        return
-    kind, wanted = type(network).__name__, " or ".join(map(str, sorted(counts)))
-    reason = (
-        f"{kind} of {taken} channels (extra: {extra}) does not fit here; want {wanted} channels"
-    )
-    raise MissingWeights(folder / "unet" / "config.json", reason)
-
-
-def _painter(
-    folder: Path, painting: Painting, device: torch.device, *, size: int | None
-) -> Painter:
-    """Networks of a folder; without a size the crops are what the denoiser was trained on."""
-    dtype, batch = _precision(device), 16 if size else 4
+def _painter(folder: Path, painting: Painting, device: torch.device, *, size: int) -> Painter:
+    """The networks of the built-in model."""
+    dtype = memory.precision("auto", device)
     network = weights.read_unet(folder, dtype=dtype, device=device)
-    coder = weights.read_autoencoder(folder, dtype=dtype, device=device)
-    model = LatentModel(network, weights.read_schedule(folder), batch)
-    autoencoder = Autoencoder(coder, batch)
-    side = size or int(network.config.sample_size) * autoencoder.factor
-    return Painter(model, autoencoder, side, painting.coherence, _round_trip(folder, autoencoder))
+    model = LatentModel(network, weights.read_schedule(folder))
+    autoencoder = Autoencoder(weights.read_autoencoder(folder, dtype=dtype, device=device))
+    quick = pipelines.quicker(folder, autoencoder)
+    return Painter(model, autoencoder, size, painting.coherence, quick)
 
 
-def _round_trip(folder: Path, autoencoder: Autoencoder) -> Autoencoder | None:
-    """The autoencoder in bfloat16, where a CPU computes in it faster than in float32."""
-    fast = autoencoder.network.device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()  # noqa: SLF001 - the only way to ask
-    if not fast:
-        return None
-    network = weights.read_autoencoder(
-        folder, dtype=torch.bfloat16, device=autoencoder.network.device
-    )
-    return Autoencoder(network, autoencoder.batch)
-
-
-def _precision(device: torch.device) -> torch.dtype:
-    """bfloat16 where the hardware has it, float32 elsewhere."""
-    fast = device.type == "cuda" and torch.cuda.is_bf16_supported()
-    return torch.bfloat16 if fast else torch.float32
+def _check_inputs(painter: Painter, folder: Path) -> None:
+    """Refuse a denoiser that wants to be told other things than it will be."""
+    network, wanted = painter.model.network, 2 * painter.autoencoder.channels + 5
+    taken = network.config.in_channels
+    if taken == wanted and isinstance(network, UNet2DModel):
+        return
+    reason = f"{type(network).__name__} of {taken} channels does not fit here; want {wanted}"
+    raise MissingWeights(folder / "unet" / "config.json", reason)

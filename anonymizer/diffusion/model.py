@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
-from diffusers import UNet2DConditionModel, UNet2DModel
+from diffusers import ControlNetModel, UNet2DConditionModel, UNet2DModel
 from torch import Tensor
 
+from anonymizer.diffusion.memory import Batches
 from anonymizer.diffusion.schedule import Prediction, Schedule, timestep_from_sigma
 
 if TYPE_CHECKING:
@@ -26,12 +26,43 @@ class Condition:
     """(N, K, h, w) appended to the noisy latents, in the order of the network's training."""
     text: Tensor | None = None
     """(1, L, D) hidden states of a text encoder, the same for every frame."""
+    pooled: Tensor | None = None
+    """(1, P) summary of the text, for networks that are told it and the size (SDXL)."""
+    size: tuple[int, int] = (0, 0)
+    """(height, width) in pixels, told together with `pooled`."""
+    control: Tensor | None = None
+    """(N, 3, H, W) in [0, 1] what a ControlNet is shown."""
 
-    def split(self, frames: int, batch: int) -> Iterator[Condition]:
-        """The conditions of sub-batches of `frames` frames."""
-        for start in range(0, frames, batch):
-            channels = None if self.channels is None else self.channels[start : start + batch]
-            yield Condition(channels, self.text)
+    def part(self, frames: slice) -> Condition:
+        """The condition of some of the frames."""
+        channels, control = (
+            None if each is None else each[frames] for each in (self.channels, self.control)
+        )
+        return replace(self, channels=channels, control=control)
+
+    def words(self, like: Tensor) -> dict[str, Any]:
+        """Keywords that tell a network the text, for as many frames and in the type of `like`."""
+        count = len(like)
+        told: dict[str, Any] = {}
+        if self.text is not None:
+            told["encoder_hidden_states"] = self.text.to(like.dtype).expand(count, -1, -1)
+        if self.pooled is not None:
+            place = [*self.size, 0, 0, *self.size]  # of the picture, its corner, and the target
+            told["added_cond_kwargs"] = {
+                "text_embeds": self.pooled.to(like.dtype).expand(count, -1),
+                "time_ids": torch.tensor([place], dtype=like.dtype, device=like.device).expand(
+                    count, -1
+                ),
+            }
+        return told
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Control:
+    """A network beside the denoiser that steers it by pictures (Zhang et al. 2023)."""
+
+    network: ControlNetModel
+    scale: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,31 +77,57 @@ class LatentModel:
     network: UNet2DModel | UNet2DConditionModel
     schedule: Schedule
     batch: int = 16
-    """Frames given to the network at once."""
+    """Frames given to the network at once, as long as memory allows."""
+    least: int = 1
+    """Frames that a call may not be cut below, should memory run out."""
+    control: Control | None = None
+    works_on: torch.device | None = None
+    """Where it computes, if that is not where its weights are."""
+    batches: Batches = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "batches", Batches(self.batch, self.least))
+
+    @property
+    def device(self) -> torch.device:
+        """Where its inputs have to be."""
+        return self.works_on or torch.device(self.network.device)
 
     def __call__(self, x: Tensor, sigma: float, condition: Condition) -> Tensor:
         """Estimate of the clean latents (N, C, h, w) float32 of noisy ones at one noise level."""
         time = round(timestep_from_sigma(self.schedule.sigmas, sigma))
-        parts = zip(torch.split(x, self.batch), condition.split(len(x), self.batch), strict=True)
-        return torch.cat([self._estimate(part, sigma, time, told) for part, told in parts])
+        return self.batches.run(
+            lambda part: self._estimate(x[part], sigma, time, condition.part(part)), len(x)
+        )
 
     def given(self, condition: Condition) -> Denoiser:
         """The denoiser under one condition."""
         return partial(_under, self, condition)
 
     def _estimate(self, x: Tensor, sigma: float, time: int, condition: Condition) -> Tensor:
-        seen = x / math.sqrt(1 + sigma**2)
+        seen = (x / math.sqrt(1 + sigma**2)).to(self.network.dtype)
+        told = condition.words(seen)
+        if self.control is not None and condition.control is not None:
+            told |= _steered(self.control, seen, time, condition.control, told)
         if condition.channels is not None:
-            seen = torch.cat([seen, condition.channels], 1)
-        output = self._forward(seen.to(self.network.dtype), time, condition.text).float()
+            seen = torch.cat([seen, condition.channels.to(seen.dtype)], 1)
+        output = self.network(seen, time, **told).sample.float()
         return x0_from_output(output, x, sigma, self.schedule.prediction)
 
-    def _forward(self, seen: Tensor, time: int, text: Tensor | None) -> Tensor:
-        told = {}
-        if text is not None:
-            told["encoder_hidden_states"] = text.to(seen.dtype).expand(len(seen), -1, -1)
-        output: Tensor = self.network(seen, time, **told).sample
-        return output
+
+def _steered(
+    control: Control, seen: Tensor, time: int, shown: Tensor, told: dict[str, Any]
+) -> dict[str, Any]:
+    """Keywords that hand what a ControlNet says to the denoiser."""
+    down, middle = control.network(
+        seen,
+        time,
+        controlnet_cond=shown.to(seen.dtype),
+        conditioning_scale=control.scale,
+        return_dict=False,
+        **told,
+    )
+    return {"down_block_additional_residuals": down, "mid_block_additional_residual": middle}
 
 
 def _under(model: LatentModel, condition: Condition, x: Tensor, sigma: float) -> Tensor:

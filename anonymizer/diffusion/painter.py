@@ -38,8 +38,8 @@ class Painter:
 
     @property
     def device(self) -> torch.device:
-        """Where the networks are."""
-        return torch.device(self.model.network.device)
+        """Where the networks compute."""
+        return self.model.device
 
     def encoded(self, images: Tensor) -> Tensor:
         """Latents, on the networks' device, of pictures (N, 3, S, S)."""
@@ -55,7 +55,8 @@ class Painter:
         """The same, giving the model `count` crops at once if the mediation wants them together."""
         if not mediation.together:
             return self
-        return replace(self, model=replace(self.model, batch=max(count, self.model.batch)))
+        batch = max(count, self.model.batch)
+        return replace(self, model=replace(self.model, batch=batch, least=count))
 
     def reference(
         self, denoise: Denoiser, latents: Tensor, noise: Tensor, *, drawn: bool

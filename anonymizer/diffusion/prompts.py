@@ -16,7 +16,6 @@ from torch import Tensor
 
 from anonymizer.diffusion import conditions
 from anonymizer.diffusion.guidance import classifier_free, keep_known
-from anonymizer.diffusion.model import Condition
 from anonymizer.diffusion.painter import Painter, source
 from anonymizer.diffusion.schedule import ddim_sigmas
 
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from anonymizer.data import Clip
+    from anonymizer.diffusion.artist import Artist
+    from anonymizer.diffusion.text import Words
     from anonymizer.protocols import Denoiser, Mediation
 
 
@@ -36,16 +37,18 @@ class PromptReplacer:
     """
 
     painter: Painter
-    prompt: Tensor
-    """(1, L, D) hidden states of what is wanted."""
-    negative: Tensor
-    """(1, L, D) hidden states of what is not."""
+    prompt: Words
+    """What is wanted."""
+    negative: Words
+    """What is not."""
     steps: int = 20
     guidance: float = 5.0
     init: Literal["noise", "source"] = "noise"
     strength: float = 0.5
     """With `init="source"`: share of the steps that is run, from the noised original face. This
     breaks P1."""
+    artist: Artist | None = None
+    """Draws what the ControlNet is shown, if there is one."""
 
     @property
     def provider(self) -> str:
@@ -73,14 +76,24 @@ class PromptReplacer:
     @property
     def inpaints(self) -> bool:
         """Whether the network takes mask and masked picture."""
-        taken = int(self.painter.model.network.config.in_channels)
-        return taken == 2 * self.painter.autoencoder.channels + 1
+        return (
+            int(self.painter.model.network.config.in_channels)
+            == 2 * self.painter.autoencoder.channels + 1
+        )
 
-    def guided(self, channels: Tensor | None) -> Denoiser:
-        """The denoiser under the prompt, told further input channels or none."""
-        model = self.painter.model
-        wanted, unwanted = Condition(channels, self.prompt), Condition(channels, self.negative)
-        return classifier_free(model.given(wanted), model.given(unwanted), self.guidance)
+    def guided(self, channels: Tensor | None, control: Tensor | None = None) -> Denoiser:
+        """The denoiser under the prompt.
+
+        Args:
+            channels: further input channels (N, K, h, w), or none.
+            control: pictures (N, 3, S, S) in [0, 1] for the ControlNet, if there is one.
+        """
+        model, size = self.painter.model, (self.size, self.size)
+        wanted, unwanted = (
+            model.given(words.told(size, channels=channels, control=control))
+            for words in (self.prompt, self.negative)
+        )
+        return classifier_free(wanted, unwanted, self.guidance)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -109,15 +122,23 @@ class PromptSketch:
         known = painter.encoded(conditions.blanked(clip))
         cells = conditions.hidden_cells(clip, painter.autoencoder.factor).to(painter.device)
         told = replacer.inpaints
-        denoise = replacer.guided(torch.cat([cells, known], 1) if told else None)
+        channels = torch.cat([cells, known], 1) if told else None
+        denoise = replacer.guided(channels, self._control())
         strength = replacer.strength if replacer.init == "source" else 1.0
         sigmas = ddim_sigmas(painter.model.schedule, replacer.steps, strength)
         noise = mediation.noise(tuple(known.shape), self.seed).to(painter.device)
         x = self._beginning(noise, sigmas[0])
-        reference = painter.reference(denoise, known, noise, drawn=False)
+        reference = painter.reference(replacer.guided(channels), known, noise, drawn=False)
         agreed = painter.agreed(denoise, mediation, sigmas)
         whole = agreed if told else keep_known(agreed, known, cells)
         return painter.painted(whole, x, sigmas, mediation, reference)
+
+    def _control(self) -> Tensor | None:
+        """What the ControlNet is shown: never the original (P1)."""
+        if self.replacer.artist is None:
+            return None
+        drawn = self.replacer.artist.pictures(self.clip, self.seed)
+        return drawn.to(self.replacer.painter.device)
 
     def _beginning(self, noise: Tensor, sigma: float) -> Tensor:
         """Latents at the first noise level: pure noise, or the noised original (SDEdit)."""

@@ -8,9 +8,14 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
 import torch
-from diffusers import AutoencoderKL, AutoencoderTiny, ModelMixin, UNet2DConditionModel, UNet2DModel
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from diffusers import (
+    AutoencoderKL,
+    AutoencoderTiny,
+    ControlNetModel,
+    ModelMixin,
+    UNet2DConditionModel,
+    UNet2DModel,
+)
 from safetensors import SafetensorError
 
 from anonymizer.diffusion.schedule import Schedule
@@ -20,27 +25,13 @@ _Network = TypeVar("_Network", bound=ModelMixin)
 
 _AUTOENCODERS: Final = {"AutoencoderKL": AutoencoderKL, "AutoencoderTiny": AutoencoderTiny}
 _UNETS: Final = {"UNet2DModel": UNet2DModel, "UNet2DConditionModel": UNet2DConditionModel}
+_CONTROLS: Final = {"ControlNetModel": ControlNetModel}
 _FILE: Final = "diffusion_pytorch_model"
 
 
 def builtin_folder() -> Path:
     """Where the packaged model lies."""
     return Path(str(files("anonymizer") / "weights" / "builtin"))
-
-
-def pipeline_folder(name: str) -> Path:
-    """Folder of a diffusers pipeline, given as a folder or as a hub id that is already cached.
-
-    Raises:
-        MissingWeights: if it is neither.
-    """
-    if Path(name).is_dir():
-        return Path(name)
-    try:
-        return Path(snapshot_download(name, local_files_only=True))
-    except (LocalEntryNotFoundError, HFValidationError, HfHubHTTPError, OSError) as error:
-        reason = "neither a folder nor a model in the local cache; fetch it with: hf download ID"
-        raise MissingWeights(name, reason) from error
 
 
 @contextmanager
@@ -81,11 +72,22 @@ def read_schedule(folder: Path) -> Schedule:
 def read_autoencoder(
     folder: Path, *, dtype: torch.dtype, device: torch.device
 ) -> AutoencoderKL | AutoencoderTiny:
-    """The autoencoder of a pipeline's folder."""
-    kind: type[AutoencoderKL | AutoencoderTiny] = _class(folder / "vae", _AUTOENCODERS)
-    network = _network(kind, folder / "vae", dtype, device)
+    """The autoencoder of a pipeline's folder, or of a folder of its own."""
+    place = folder / "vae" if (folder / "vae").is_dir() else folder
+    kind: type[AutoencoderKL | AutoencoderTiny] = _class(place, _AUTOENCODERS)
+    network = _network(kind, place, dtype, device)
     network.to(memory_format=torch.channels_last)  # a quarter faster on a CPU
     return network
+
+
+def overflows(folder: Path) -> bool:
+    """Whether the autoencoder of a pipeline's folder is known to overflow in float16."""
+    return bool(read_json(folder / "vae" / "config.json").get("force_upcast"))
+
+
+def read_controlnet(folder: Path, *, dtype: torch.dtype, device: torch.device) -> ControlNetModel:
+    """The ControlNet of a folder of its own."""
+    return _network(_class(folder, _CONTROLS), folder, dtype, device)
 
 
 def read_unet(

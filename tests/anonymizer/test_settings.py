@@ -109,13 +109,23 @@ def test_non_interference_is_claimed_only_where_it_holds(painting, holds):
 
 
 @pytest.mark.parametrize(
-    ("painting", "follows"),
+    ("values", "follows"),
     [
-        (Painting(), True),
-        (Painting(expression="off"), False),
-        (Painting(replace="mosaic"), False),
-        (Painting(model="some/folder"), False),
+        ({}, True),
+        ({"painting.expression": "off"}, False),
+        ({"painting.replace": "mosaic"}, False),
+        ({"painting.model": "some/folder"}, False),
+        ({"painting.model": "some/folder", "networks.controlnet": "some/control"}, True),
+        (
+            {
+                "painting.model": "some/folder",
+                "networks.controlnet": "some/control",
+                "networks.face_control": "landmarks",
+            },
+            False,
+        ),
     ],
+    ids=["builtin", "off", "mosaic", "model", "control", "points"],
 )
-def test_motion_is_read_only_where_a_drawn_head_can_follow_it(painting, follows):
-    assert painting.follows is follows
+def test_motion_is_read_only_where_a_drawn_head_can_follow_it(values, follows):
+    assert Settings().with_values(values).follows is follows

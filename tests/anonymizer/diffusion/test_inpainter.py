@@ -14,6 +14,7 @@ from anonymizer.diffusion import conditions, inpainter, weights
 from anonymizer.diffusion.conditions import images
 from anonymizer.diffusion.faces import FaceReplacer
 from anonymizer.diffusion.painter import source
+from anonymizer.diffusion.pipelines import STEPS
 from anonymizer.diffusion.prompts import PromptReplacer
 from anonymizer.errors import MissingWeights
 from anonymizer.head.composite import compose, structure
@@ -277,7 +278,7 @@ def test_build_reads_a_folder_by_name(pipelines: dict[int, Path]) -> None:
     painting = Painting(model=str(pipelines[9]), prompt="a", negative_prompt="b")
     replacer = inpainter.build(painting, CPU)
     assert isinstance(replacer, PromptReplacer)
-    assert replacer.steps == inpainter.STEPS
+    assert replacer.steps == STEPS
     assert replacer.size == tiny.SIZE
 
 

@@ -128,19 +128,6 @@ def test_a_schedule_of_unknown_words_is_refused(folder: Path) -> None:
         weights.read_schedule(folder)
 
 
-def test_a_folder_is_a_pipeline_by_its_path(tmp_path: Path) -> None:
-    assert weights.pipeline_folder(str(tmp_path)) == tmp_path
-
-
-@pytest.mark.parametrize("name", ["someone/never-fetched", "not a name at all"])
-def test_models_that_are_not_at_hand_are_not_fetched(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(MissingWeights, match="neither a folder nor a model in the local cache"):
-        weights.pipeline_folder(name)
-
-
 def test_the_packaged_model_lies_beside_the_head() -> None:
     assert (weights.builtin_folder().parent / "head.safetensors").is_file()
 
@@ -152,12 +139,13 @@ def test_prompts_become_states_of_one_length(
     logging.enable_progress_bar()
     capsys.readouterr()
     long = "a face, of someone with a very long description"
-    states = embed(folder, ["a face", long], device=CPU)
+    short, other = embed(folder, ["a face", long], device=CPU)
     assert capsys.readouterr().err == ""
-    assert states.shape == (2, 12, 16)
-    assert states.dtype == torch.float32
-    assert torch.equal(states[1:], embed(folder, [long], device=CPU))
-    assert not torch.equal(states[0], states[1])
+    assert short.states.shape == other.states.shape == (1, 12, 16)
+    assert short.states.dtype == torch.float32
+    assert short.pooled is None
+    assert torch.equal(other.states, embed(folder, [long], device=CPU)[0].states)
+    assert not torch.equal(short.states, other.states)
     assert logging.is_progress_bar_enabled()
 
 

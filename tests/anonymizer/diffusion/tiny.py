@@ -91,21 +91,21 @@ def guided_unet(seed: int = 0) -> UNet2DModel:
 
 def text_unet(channels: int, seed: int = 0, **options: Any) -> UNet2DConditionModel:
     """Like Stable Diffusion's, with `channels` input channels."""
+    shape = {
+        "sample_size": SIZE // 2,
+        "in_channels": channels,
+        "out_channels": 4,
+        "block_out_channels": (8, 8),
+        "layers_per_block": 1,
+        "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
+        "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"),
+        "cross_attention_dim": 16,
+        "attention_head_dim": 4,
+        "norm_num_groups": 4,
+    }
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return UNet2DConditionModel(
-            sample_size=SIZE // 2,
-            in_channels=channels,
-            out_channels=4,
-            block_out_channels=(8, 8),
-            layers_per_block=1,
-            down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-            up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-            cross_attention_dim=16,
-            attention_head_dim=4,
-            norm_num_groups=4,
-            **options,
-        ).eval()
+        return UNet2DConditionModel(**(shape | options)).eval()
 
 
 def write_builtin(folder: Path, **card: Any) -> Path:
@@ -137,18 +137,25 @@ def write_pipeline(folder: Path, channels: int = 9, **unet: Any) -> Path:
     return folder
 
 
-def _write_text_encoder(folder: Path) -> None:
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+def tokenizer(folder: Path) -> Any:
+    """CLIP's, for words of single letters; its own files go to ``folder/words``."""
+    from transformers import CLIPTokenizer
 
     letters = "abcdefghijklmnopqrstuvwxyz,"
     words = ["<|startoftext|>", "<|endoftext|>", *letters, *(c + "</w>" for c in letters)]
-    (folder / "words").mkdir(parents=True)
+    (folder / "words").mkdir(parents=True, exist_ok=True)
     vocabulary, merges = folder / "words" / "vocab.json", folder / "words" / "merges.txt"
     vocabulary.write_text(json.dumps({word: at for at, word in enumerate(words)}))
     merges.write_text("#version: 0.2\n")
-    CLIPTokenizer(str(vocabulary), str(merges)).save_pretrained(folder / "tokenizer")
+    return CLIPTokenizer(str(vocabulary), str(merges), model_max_length=12)
+
+
+def _write_text_encoder(folder: Path) -> None:
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    tokenizer(folder).save_pretrained(folder / "tokenizer")
     shape = CLIPTextConfig(
-        vocab_size=len(words),
+        vocab_size=56,
         hidden_size=16,
         intermediate_size=16,
         num_hidden_layers=1,

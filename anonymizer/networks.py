@@ -1,0 +1,109 @@
+"""Settings of diffusion models that a user brings.
+
+What joins them, how they fit into memory, and how whole films are translated by them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from anonymizer.errors import UsageError
+from anonymizer.legal import between, choose, whole
+
+Precision = Literal["auto", "fp32", "fp16", "bf16"]
+FaceControl = Literal["mesh", "landmarks", "normals", "edges"]
+Mode = Literal["sdedit", "controlnet", "ip2p"]
+FilmControl = Literal["canny", "files"]
+
+
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """What joins a diffusers model, and how it is computed. The built-in model needs none of it."""
+
+    lora: tuple[str, ...] = ()
+    """Files ``PATH`` or ``PATH:WEIGHT`` (safetensors) whose changes are added to the weights."""
+    controlnet: str | None = None
+    """Folder or hub id of a ControlNet; None takes the one in the model's folder, if any."""
+    face_control: FaceControl = "mesh"
+    """What a ControlNet is shown of a face: lines, points, normals or edges of a drawn head. The
+    drawing knows the geometry of the track, never the picture of it (P1)."""
+    control_scale: float = 1.0
+    """Strength of the ControlNet."""
+    mediate_vae: str | None = None
+    """Folder or hub id of an autoencoder, such as a tiny one, for mediated steps."""
+    precision: Precision = "auto"
+    """``auto``: bfloat16 where a GPU has it, float32 elsewhere."""
+    batch: int | None = None
+    """Frames given to a network at once; None for as many as memory allows."""
+    attention_slicing: bool = False
+    """Attention head by head: less memory, slower."""
+    vae_tiling: bool = False
+    """Pictures through the autoencoder tile by tile: less memory, faint seams."""
+    offload: bool = False
+    """Weights wait in main memory and go to the device layer by layer: far less of its memory."""
+    compile: bool = False
+    """Compile the denoiser first: minutes at the start, faster steps."""
+
+    def __post_init__(self) -> None:
+        choose("face-control", self.face_control, FaceControl)
+        choose("precision", self.precision, Precision)
+        between("control-scale", self.control_scale, 0, 10)
+        if self.batch is not None:
+            whole("batch", self.batch, 1)
+        for given in self.lora:
+            adapter(given)
+
+
+def adapter(given: str) -> tuple[str, float]:
+    """Path and weight of one ``--lora``.
+
+    >>> adapter("a/style.safetensors:0.5"), adapter("plain.safetensors")
+    (('a/style.safetensors', 0.5), ('plain.safetensors', 1.0))
+
+    Raises:
+        UsageError: if the weight is not a number from -10 to 10.
+    """
+    path, colon, weight = given.rpartition(":")
+    if not colon or "/" in weight or "\\" in weight:
+        return given, 1.0
+    try:
+        number = float(weight)
+    except ValueError as error:
+        reason = f"lora {given!r}: {weight!r} is not a weight; give PATH or PATH:WEIGHT"
+        raise UsageError(reason) from error
+    between("lora weight", number, -10, 10)
+    return path, number
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """How a whole film is translated by a prompt."""
+
+    mode: Mode = "sdedit"
+    """``sdedit`` starts from noised frames, ``controlnet`` from noise with control pictures,
+    ``ip2p`` from noise with a network that is shown the frames (InstructPix2Pix)."""
+    denoise: float = 0.5
+    """With ``sdedit``: share of the noise schedule that is run, in (0, 1]."""
+    image_guidance: float = 1.5
+    """With ``ip2p``: how closely to keep to the frames."""
+    control: FilmControl = "canny"
+    """What a ControlNet is shown: edges of the frames, or pictures of ``control_files``."""
+    control_files: Path | None = None
+    """A film, or a folder of pictures in order of their names: one for every frame."""
+    keyframes: int = 1
+    """Every so many frames are diffused; those between are filled from both neighbours."""
+    size: int | None = None
+    """Shorter side in pixels at which the network works; None for what it was trained at."""
+
+    def __post_init__(self) -> None:
+        choose("mode", self.mode, Mode)
+        choose("control", self.control, FilmControl)
+        between("denoise", self.denoise, 0.01, 1)
+        between("image-guidance", self.image_guidance, 1, 50)
+        whole("keyframes", self.keyframes, 1)
+        if self.size is not None:
+            whole("size", self.size, 16, 8192)
+        if (self.control == "files") != (self.control_files is not None):
+            raise UsageError("control files and control-files go together; give both or neither")

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from anonymizer.diffusion import memory
+from anonymizer.networks import Networks
+
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+
+
+class Room:
+    """A function that has memory for so many rows at once, as an accelerator would."""
+
+    def __init__(self, rows: int) -> None:
+        self.rows, self.calls = rows, list[int]()
+
+    def __call__(self, part: slice) -> Tensor:
+        values = torch.arange(10.0)[part]
+        self.calls.append(len(values))
+        if len(values) > self.rows:
+            raise torch.OutOfMemoryError("no room")
+        return values * 2
+
+
+def test_batches_shrink_until_they_fit_and_stay_so() -> None:
+    room, batches = Room(3), memory.Batches(8)
+    assert torch.equal(batches.run(room, 10), torch.arange(10.0) * 2)
+    assert room.calls == [8, 4, 2, 2, 2, 2, 2]
+    room.calls.clear()
+    batches.run(room, 10)
+    assert room.calls == [2] * 5
+
+
+def test_what_has_to_stay_together_does() -> None:
+    with pytest.raises(torch.OutOfMemoryError):
+        memory.Batches(8, least=8).run(Room(4), 10)
+    assert len(memory.Batches(10, least=4).run(room := Room(5), 10)) == 10
+    assert room.calls == [10, 5, 5]
+
+
+def test_no_room_for_one_row_is_an_error() -> None:
+    with pytest.raises(torch.OutOfMemoryError):
+        memory.Batches(8).run(Room(0), 10)
+
+
+def test_first_batches_are_a_chunk_on_a_gpu_and_few_elsewhere() -> None:
+    assert memory.first_batch(Networks(), CUDA) == 16
+    assert memory.first_batch(Networks(), CPU) == 4
+    assert memory.first_batch(Networks(batch=7), CUDA) == 7
+
+
+def test_precision_is_that_asked_for_and_full_on_a_cpu() -> None:
+    assert memory.precision("fp16", CPU) == torch.float16
+    assert memory.precision("bf16", CPU) == torch.bfloat16
+    assert memory.precision("auto", CPU) == torch.float32
+
+
+def test_lent_weights_are_away_only_while_their_layer_computes() -> None:
+    class Looking(nn.Linear):
+        places: list[int]
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.places = [self.weight.data_ptr(), self.bias.data_ptr()]
+            return super().forward(x)
+
+    layer, x = Looking(3, 2), torch.randn(4, 3)
+    home, wanted = [layer.weight.data_ptr(), layer.bias.data_ptr()], layer(x)
+    memory.lend(nn.Sequential(layer, nn.ReLU()), CPU)
+    assert torch.equal(layer(x), wanted)
+    assert not set(layer.places) & set(home)
+    assert [layer.weight.data_ptr(), layer.bias.data_ptr()] == home
+
+
+def test_lent_weights_come_home_after_an_error() -> None:
+    class Failing(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            raise RuntimeError("on the way")
+
+    layer = Failing(3, 2)
+    home = layer.weight.data_ptr()
+    memory.lend(layer, CPU)
+    with pytest.raises(RuntimeError, match="on the way"):
+        layer(torch.zeros(1, 3))
+    assert layer.weight.data_ptr() == home
