@@ -34,7 +34,7 @@ class Packets(Protocol):
 
     @property
     def extradata(self) -> bytes:
-        """What a container must say of the stream for these to be decoded."""
+        """What a file must say of the stream for these to be decoded."""
         ...
 
     def __iter__(self) -> Iterator[Coded]: ...

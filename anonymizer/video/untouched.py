@@ -1,0 +1,131 @@
+"""Packets of a film as they are, and those of runs made to fit between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import av
+import numpy as np
+from av.stream import Stream
+from numpy.typing import NDArray
+
+from anonymizer.errors import SourceChanged, UnwritableOutput
+from anonymizer.video import nals
+from anonymizer.video.configuration import Configuration
+from anonymizer.video.damage import Damage
+from anonymizer.video.failures import reading
+from anonymizer.video.groups import Groups
+from anonymizer.video.packets import open_input, packets_of, picture_stream
+from anonymizer.video.runs import Coded, Run
+
+
+class Untouched(AbstractContextManager["Untouched"]):
+    """The packets of a film, read once from first to last; a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._next = 0
+        self._packets: Iterator[av.Packet[Stream]] = iter(())
+        self._exit = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            with reading(self._path):
+                container = stack.enter_context(open_input(self._path))
+                stream = picture_stream(container, self._path)
+            self._packets = packets_of(container, [stream], Damage(self._path))
+            self._exit = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._exit.close()
+
+    def take(self, packets: range) -> Iterator[av.Packet[Stream]]:
+        """The packets of these numbers, none of which may have been passed before.
+
+        Raises:
+            SourceChanged: if they are not there any more.
+        """
+        with reading(self._path):
+            skipped = packets.start - self._next
+            self._next = packets.stop
+            count = 0
+            for packet in islice(self._packets, skipped, skipped + len(packets)):
+                count += 1
+                yield packet
+        if count != len(packets):
+            raise SourceChanged(self._path, "lost packets while it was read; run again")
+
+
+class Original:
+    """A group of a film, to be joined as it is.
+
+    Args:
+        film: Its packets; groups are taken in their order, each once.
+        groups: Of the film.
+        packets: Numbers of those of the group, or of several in a row.
+        extradata: What is going to be said of the whole stream.
+    """
+
+    def __init__(
+        self, film: Untouched, groups: Groups, packets: range, *, extradata: bytes
+    ) -> None:
+        self._film, self._packets = film, packets
+        self.pts: NDArray[np.int64] = groups.pts[packets.start : packets.stop]
+        """``(N,)`` in the order of the packets."""
+        self.extradata = extradata
+
+    def __iter__(self) -> Iterator[Coded]:
+        for packet in self._film.take(self._packets):
+            yield Coded(packet.pts or 0, packet.is_keyframe, bytes(packet))
+
+
+class Fitted:
+    """A run of H.264 whose units have lengths, as those of a film beside it.
+
+    Args:
+        run: The run, whose units begin with start codes.
+        extradata: What is going to be said of the whole stream.
+    """
+
+    def __init__(self, run: Run, *, extradata: bytes) -> None:
+        self._run = run
+        self.pts: NDArray[np.int64] = run.pts
+        """``(N,)`` in the order of the packets."""
+        self.extradata = extradata
+
+    def __iter__(self) -> Iterator[Coded]:
+        for coded in self._run:
+            units = nals.units(coded.content, 0)
+            content = b"".join(len(unit).to_bytes(4, "big") + unit for unit in units)
+            yield Coded(coded.pts, coded.is_key, content)
+
+
+def said_of(groups: Groups, runs: Sequence[Run], path: Path) -> bytes:
+    """What a file must say for groups of a film and runs to be decoded as one stream.
+
+    Args:
+        groups: Of the film.
+        runs: That were encoded to match.
+        path: The file, for errors.
+
+    Raises:
+        UnwritableOutput: if runs were encoded in different ways.
+    """
+    said = {run.extradata for run in runs}
+    if len(said) > 1:
+        raise UnwritableOutput(path, f"its {len(runs)} parts were encoded in different ways")
+    if not said:
+        return groups.extradata
+    ours, theirs = Configuration.read(said.pop()), groups.configuration
+    return Configuration(theirs.sps + ours.sps, theirs.pps + ours.pps).box()
