@@ -21,6 +21,8 @@ from anonymizer.head import canonical
 
 FEATHER: Final = 6.0
 """Width of the feather, pixels at 128."""
+BOX_REACH: Final = 1.07
+"""The ellipse in a detector's box, made larger by this, belongs to the core."""
 _MIDDLE: Final = (63.5, 64.0)
 _WIDTH, _HEIGHT = 36.0, 48.0
 _POWER: Final = 2.5
@@ -119,7 +121,7 @@ def protected_mask(
     """Opacity of a face in its crop.
 
     The core is an oval from the hairline to the chin and from ear to ear, reaching further back
-    when the head is turned, together with the ellipse in the detector's box.
+    when the head is turned, together with the ellipse in the detector's box, slightly enlarged.
 
     Args:
         landmarks: ``(5, 2)`` in crop pixels.
@@ -151,9 +153,9 @@ def _oval(landmarks: NDArray[np.float64]) -> _Oval:
 
 
 def _box_level(box: Box, points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Distance from the ellipse in the box, about, in frame pixels; negative inside."""
+    """Distance from the enlarged ellipse in the box, about, in frame pixels; negative inside."""
     middle = np.array(geometry.centre(box))
-    half = np.array([box[2] - box[0], box[3] - box[1]]) / 2
+    half = np.array([box[2] - box[0], box[3] - box[1]]) * BOX_REACH / 2
     level: NDArray[np.float64] = (
         np.hypot(*np.moveaxis((points - middle) / half, -1, 0)) - 1
     ) * half.min()
@@ -169,7 +171,7 @@ def _extent(
     middle = np.array(oval.middle)
     low = (middle - np.array([oval.left, oval.height]) - FEATHER) * unit
     high = (middle + np.array([oval.right, oval.height]) + FEATHER) * unit
-    half = np.array([box[2] - box[0], box[3] - box[1]]) / 2
+    half = np.array([box[2] - box[0], box[3] - box[1]]) * BOX_REACH / 2
     turn = crop_from_frame[:2, :2]
     grow = 1 + FEATHER * unit / (half.min() * geometry.scale_of(crop_from_frame))
     reach = np.hypot(*(turn * half * grow).T)

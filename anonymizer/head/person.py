@@ -10,10 +10,11 @@ from anonymizer.head.model import HeadModel
 from anonymizer.head.texture import albedo
 from anonymizer.head.traits import Appearance, sample_appearance
 
-MAX_CODE: Final = 2.0
+MAX_CODE: Final = 2.5
 """Codes are drawn from N(0, 1) within this many standard deviations."""
-SPREAD: Final = 0.85
-"""Spread of the drawn codes: below 1, heads are a little more ordinary than the population."""
+SPREAD: Final = 1.15
+"""Spread of the drawn codes: above 1, heads are a little less ordinary than the population, and so
+less like those they replace."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

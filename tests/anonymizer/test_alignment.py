@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anonymizer import geometry
-from anonymizer.alignment import FEATHER, place, place_in, protected_mask
+from anonymizer.alignment import BOX_REACH, FEATHER, place, place_in, protected_mask
 from anonymizer.data import Face, Track
 from anonymizer.head import canonical
 from tests.factories import face
@@ -103,7 +103,7 @@ def test_the_core_holds_the_enlarged_ellipse_of_the_box_and_all_landmarks(one):
     mask = mask_of(one)
     angles = np.linspace(0, 2 * np.pi, 40, endpoint=False)
     half = np.array([one.box[2] - one.box[0], one.box[3] - one.box[1]]) / 2
-    rim = geometry.centre(one.box) + 0.96 * half * np.stack(
+    rim = geometry.centre(one.box) + 0.96 * BOX_REACH * half * np.stack(
         [np.cos(angles), np.sin(angles)], axis=1
     )
     for point in (*geometry.apply(placement.crop_from_frame, rim), *placement.landmarks):
