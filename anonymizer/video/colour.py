@@ -16,6 +16,7 @@ BT709: Final = 1
 BT601: Final = 6
 RGB: Final = 0
 UNSPECIFIED: Final = 2
+_GREY: Final = ("gray", "ya")
 _SWSCALE: Final = {
     1: Colorspace.ITU709,
     4: Colorspace.FCC,
@@ -31,8 +32,13 @@ SCALING: Final = Interpolation.BICUBIC | Interpolation.FULL_CHR_H_INT | Interpol
 
 
 def colour_of(picture: av.VideoFrame) -> Colour:
-    """The description that a decoded picture carries; what it does not say is None."""
+    """The description that a decoded picture carries; what it does not say is None.
+
+    Grey that does not say it uses the full range, as FFmpeg has it.
+    """
     full = {int(ColorRange.MPEG): False, int(ColorRange.JPEG): True}.get(int(picture.color_range))
+    if full is None and picture.format.name.startswith(_GREY):
+        full = True
     return Colour(
         primaries=_known(picture.color_primaries),
         transfer=_known(picture.color_trc),

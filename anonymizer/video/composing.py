@@ -50,8 +50,10 @@ class Composer:
         native = frame.native
         if self._layout is None or not isinstance(native, Native):
             return self._converted(frame)
-        if not keeps(native.layout, self._layout) or native.size != self._size:
+        if native.size != self._size:
             return self._converted(frame)
+        if not keeps(native.layout, self._layout):
+            return self._coloured(frame, native, self._layout)
         picture = av.VideoFrame(*self._size, self._format)
         places = planes_of(picture, self._layout)
         for place, samples in zip(places, _fitted(native, self._layout, places), strict=True):
@@ -62,6 +64,16 @@ class Composer:
 
     def _converted(self, frame: Frame) -> av.VideoFrame:
         return self._converter(self._orientation.undo(frame.image))
+
+    def _coloured(self, frame: Frame, native: Native, layout: Layout) -> av.VideoFrame:
+        """The frame in colours of another kind, with the alpha that it has."""
+        picture = self._converted(frame)
+        if native.layout.alpha and layout.alpha:
+            place = planes_of(picture, layout)[-1]
+            np.copyto(place, _deepened(native.planes[-1], native.layout.depth, layout.depth))
+            if (painted := painted_in(frame, native.image)) is not None:
+                place[self._orientation.undo(painted)] = (1 << layout.depth) - 1
+        return picture
 
     def _paint(self, places: list[Samples], frame: Frame, painted: NDArray[np.bool_]) -> None:
         """Put the converted RGB picture over the planes, where it was painted."""
@@ -116,7 +128,7 @@ def _fitted(native: Native, target: Layout, places: list[Samples]) -> list[Sampl
     planes = [_deepened(plane, native.layout.depth, target.depth) for plane in planes]
     if native.layout.kind != target.kind:  # a grey picture has no colour
         neutral = 1 << (target.depth - 1)
-        planes += [np.full(place.shape, neutral, place.dtype) for place in places[1:3]]
+        planes[1:1] = [np.full(place.shape, neutral, place.dtype) for place in places[1:3]]
     if target.alpha and not native.layout.alpha:
         planes.append(np.full(places[-1].shape, (1 << target.depth) - 1, places[-1].dtype))
     return planes

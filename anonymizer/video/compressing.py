@@ -17,6 +17,7 @@ from anonymizer.video.composing import Composer, keeps
 from anonymizer.video.encoding import Encoding
 from anonymizer.video.native import layout_of
 from anonymizer.video.orientation import orientation_for
+from anonymizer.video.packing import packing_of
 from anonymizer.video.signals import LOCATIONS, signals_in
 
 _TOLERANCE: Final = 128_000
@@ -49,8 +50,8 @@ def _describe_colour(context: VideoCodecContext, info: StreamInfo, encoding: Enc
 
 def _keeps(info: StreamInfo, encoding: Encoding) -> bool:
     """Whether samples of the source are written as they are."""
-    source, target = map(layout_of, (info.pixel_format, encoding.pixel_format))
-    return source is not None and target is not None and keeps(source, target)
+    source, target = packing_of(info.pixel_format), layout_of(encoding.pixel_format)
+    return source is not None and target is not None and keeps(source.layout, target)
 
 
 def _matrix(info: StreamInfo) -> int:

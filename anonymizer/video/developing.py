@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from anonymizer.data import Frame, StreamInfo
 from anonymizer.video.colour import SCALING, matrix_for, swscale_matrix, swscale_range
-from anonymizer.video.native import Native, native_of
+from anonymizer.video.native import Native
 from anonymizer.video.orientation import Orientation
+from anonymizer.video.packing import native_of
 
 
 class Developer:

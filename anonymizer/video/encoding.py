@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import lcm
 from pathlib import Path
@@ -10,9 +10,20 @@ from typing import Final
 
 from anonymizer.data import StreamInfo
 from anonymizer.errors import UsageError
-from anonymizer.video.encoders import ENCODERS, FFV1, MP4, VP9, X264, X265, Encoder, Request
+from anonymizer.video.encoders import (
+    ENCODERS,
+    FFV1,
+    MP4,
+    PRORES,
+    VP9,
+    X264,
+    X265,
+    Encoder,
+    Request,
+)
 from anonymizer.video.native import Layout, layout_of
 from anonymizer.video.orientation import orientation_for
+from anonymizer.video.packing import converted, packing_of
 from anonymizer.video.signals import parameters, signals_in
 
 CONTAINERS: Final = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
@@ -95,32 +106,41 @@ def encoding_for(
     suffix = path.suffix.lower()
     if suffix not in CONTAINERS:
         raise UsageError(f"cannot write {suffix or 'no suffix'!r}; use {', '.join(CONTAINERS)}")
-    wanted = _wanted(info, lossless=lossless)
+    stored = _stored(info)
+    wanted = _wanted(info, stored, lossless=lossless)
     orientation = orientation_for(info.rotation, mirrored=info.mirrored)
     size = orientation.size((info.width, info.height))
     fits = [
         _Fit(encoder, layout)
-        for encoder in _candidates(suffix, info, codec, lossless=lossless)
+        for encoder in _candidates(suffix, info, codec, lossless=lossless, alpha=wanted.alpha)
         if (layout := _nearest(encoder, suffix, wanted, size)) is not None
     ]
     if not fits:
         raise UsageError(f"this PyAV cannot write {codec or suffix}; choose another --codec")
-    fit = min(fits, key=lambda fit: _loss(fit.layout, wanted, exact=lossless))
+    fit = min(fits, key=lambda fit: _cost(fit, wanted, info, exact=lossless))
     extra = parameters(info.colour, fit.encoder.name)
     options = fit.encoder.options(Request(crf, lossless, preset, extra), fit.layout)
-    said = _warnings(fit, wanted, info, asked=codec is not None)
+    said = _warnings(fit, stored, info, asked=codec is not None)
     if crf is not None and fit.encoder.crf is None:
         said += (f"{fit.encoder.title} has no constant rate factor; --crf is not used",)
     return Encoding(fit.codec, fit.pixel_format, options, said)
 
 
-def _wanted(info: StreamInfo, *, lossless: bool) -> Layout:
-    """The layout that would keep all; packed formats are known only by the RGB made of them."""
-    return layout_of(info.pixel_format) or (_RGB if lossless else _USUAL)
+def _stored(info: StreamInfo) -> Layout:
+    """The layout that would keep all; some formats are known only by the RGB made of them."""
+    packing = packing_of(info.pixel_format)
+    return packing.layout if packing else _RGB
+
+
+def _wanted(info: StreamInfo, stored: Layout, *, lossless: bool) -> Layout:
+    """The layout to aim at: few players show RGB, so that what is not planar becomes the usual."""
+    if lossless or stored.kind != "gbr" or stored.depth > 8 or layout_of(info.pixel_format):
+        return stored
+    return replace(_USUAL, alpha=stored.alpha)
 
 
 def _candidates(
-    suffix: str, info: StreamInfo, codec: str | None, *, lossless: bool
+    suffix: str, info: StreamInfo, codec: str | None, *, lossless: bool, alpha: bool
 ) -> list[Encoder]:
     """The encoders that may be used, the preferred ones first.
 
@@ -133,6 +153,7 @@ def _candidates(
     here = [each for each in ENCODERS if suffix in each.containers]
     usual = [each for each in here if each.family == family]
     others = [each for each in here if each.lossless and (lossless or each is not FFV1)]
+    others += [PRORES] * (alpha and not lossless and PRORES in here)
     able = [each for each in usual if each.lossless or not lossless] + others
     return [each for each in dict.fromkeys(able) if min(info.width, info.height) >= each.smallest]
 
@@ -161,6 +182,8 @@ def _nearest(encoder: Encoder, suffix: str, wanted: Layout, size: tuple[int, int
         layouts.append(_RGB)
     if encoder is X265 or (encoder is VP9 and suffix in MP4):  # few players, no place
         layouts = [each for each in layouts if not each.alpha]
+    if encoder is VP9:  # other kinds are written, but not read
+        layouts = [each for each in layouts if not each.alpha or each.name == "yuva420p"]
     if not encoder.odd:
         layouts = [each for each in layouts if not _halves_odd(each, size)]
     return min(layouts, key=lambda each: _loss(each, wanted, exact=True), default=None)
@@ -168,6 +191,12 @@ def _nearest(encoder: Encoder, suffix: str, wanted: Layout, size: tuple[int, int
 
 def _halves_odd(layout: Layout, size: tuple[int, int]) -> bool:
     return any(side % 2 and halved for side, halved in zip(size, layout.halved, strict=True))
+
+
+def _cost(fit: _Fit, wanted: Layout, info: StreamInfo, *, exact: bool) -> tuple[int, ...]:
+    """What speaks against an encoder, worst first; where all is alike the first one is taken."""
+    sheer = wanted.alpha and not fit.layout.alpha and fit.encoder.family != _family(info)
+    return *_loss(fit.layout, wanted, exact=exact), int(sheer)
 
 
 def _loss(layout: Layout, wanted: Layout, *, exact: bool) -> tuple[int, ...]:
@@ -215,6 +244,8 @@ def _warnings(fit: _Fit, wanted: Layout, info: StreamInfo, *, asked: bool) -> tu
         said.append(f"{fit.encoder.title} holds no transparency here; left out")
     if _colour_lost(fit.layout, wanted) > _FINER:
         said.append(f"colours are stored as {fit.pixel_format}, coarser than in the source")
+    if words := converted(info.pixel_format):
+        said.append(words)
     told = signals_in(info.colour)
     if (told.display or told.light) and not parameters(info.colour, fit.encoder.name):
         said.append(f"{fit.encoder.title} cannot tell what display it is for; left out")

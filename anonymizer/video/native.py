@@ -14,8 +14,6 @@ Samples = NDArray[np.unsignedinteger[Any]]
 """One plane ``(h, w)``: uint8, or uint16 where samples have more bits."""
 
 _NAMES: Final = re.compile(r"(?:(yuv)(a?)j?(420|422|440|444)p|(gray)|(gbr)(a?)p)(?:(9|1[0246])le)?")
-_INTERLEAVED: Final = {"nv12": "yuv420p", "nv16": "yuv422p", "nv24": "yuv444p"}
-"""Formats with both kinds of chroma in one plane, and those with two that hold the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +30,8 @@ class Layout:
     @property
     def name(self) -> str:
         """FFmpeg's name of the format."""
+        if self.kind == "gray" and self.alpha:
+            return "ya8" if self.depth == 8 else f"ya{self.depth}le"
         kind = self.kind if not self.alpha else {"yuv": "yuva", "gbr": "gbra"}[self.kind]
         planar = "" if self.kind == "gray" else "p"
         return f"{kind}{self.chroma}{planar}" + (f"{self.depth}le" if self.depth > 8 else "")
@@ -53,7 +53,7 @@ class Layout:
 
 def layout_of(pixel_format: str) -> Layout | None:
     """The layout of a format by FFmpeg's name; None where planes would not say it all."""
-    match = _NAMES.fullmatch(_INTERLEAVED.get(pixel_format, pixel_format))
+    match = _NAMES.fullmatch(pixel_format)
     if match is None:
         return None
     yuv, yuv_alpha, chroma, gray, gbr, gbr_alpha, depth = match.groups()
@@ -78,22 +78,6 @@ class Native:
     """The very RGB array that was made of it, upright: a frame that still shows it is unchanged."""
 
 
-def native_of(picture: av.VideoFrame, image: NDArray[np.uint8]) -> Native | None:
-    """What to keep of a decoded picture besides its RGB ``image``; None where that is not possible.
-
-    Args:
-        picture: As decoded; it lives as long as what is returned.
-        image: The upright RGB picture that was made of it.
-    """
-    layout = layout_of(picture.format.name)
-    if layout is None or any(plane.line_size <= 0 for plane in picture.planes):  # bottom to top
-        return None
-    planes = tuple(planes_of(picture, layout))
-    for plane in planes:
-        plane.flags.writeable = False
-    return Native(layout, (picture.width, picture.height), planes, image)
-
-
 def planes_of(picture: av.VideoFrame, layout: Layout) -> list[Samples]:
     """Views of a picture's planes without the padding of their lines.
 
@@ -103,14 +87,12 @@ def planes_of(picture: av.VideoFrame, layout: Layout) -> list[Samples]:
     """
     kind = np.uint8 if layout.depth == 8 else np.uint16
     whole = [np.frombuffer(plane, kind).reshape(plane.height, -1) for plane in picture.planes]  # type: ignore[call-overload]  # PyAV's planes are buffers
-    if picture.format.name in _INTERLEAVED:
-        luma, both = whole
-        whole = [luma, both[:, 0::2], both[:, 1::2]]
-    sizes = [_size(picture, layout, plane) for plane in range(layout.count)]
+    sizes = [size_of(picture, layout, plane) for plane in range(layout.count)]
     return [samples[:height, :width] for samples, (width, height) in zip(whole, sizes, strict=True)]
 
 
-def _size(picture: av.VideoFrame, layout: Layout, plane: int) -> tuple[int, int]:
+def size_of(picture: av.VideoFrame, layout: Layout, plane: int) -> tuple[int, int]:
+    """Width and height of a plane of a picture."""
     across, down = layout.is_halved(plane)
     width, height = picture.width, picture.height
     return -(-width // 2) if across else width, -(-height // 2) if down else height

@@ -102,7 +102,7 @@ class VideoSource:
             transparent = self._info.pixel_format == alpha.PIXEL_FORMAT and alpha.has_alpha(stream)
             if alpha.has_alpha(stream) and not transparent:
                 damage.warnings.append(alpha.WARNING)
-            decoder = alpha.alpha_decoder() if transparent else None
+            decoder = alpha.alpha_decoder(stream) if transparent else None
             decoded = pictures_of(container, stream, damage, reach, decoder)
             for picture in whole(decoded, lambda: damage.warnings.append(WARNING)):
                 pts = clock.pts(picture)

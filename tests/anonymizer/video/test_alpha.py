@@ -18,6 +18,7 @@ SIZE = (64, 48)
 def sheer(path: Path, codec: str, pixel_format: str, *, turned: int = 0) -> Path:
     """A film whose alpha grows from left to right and from frame to frame."""
     options = {"libvpx-vp9": {"lossless": "1", "auto-alt-ref": "0"}, "prores_ks": {}, "ffv1": {}}
+    options |= {"libvpx": {"auto-alt-ref": "0", "b": "1M"}, "png": {}, "qtrle": {}}
     with av.open(str(path), "w") as file:
         stream = file.add_stream(codec, rate=25, options=options[codec])
         assert isinstance(stream, av.VideoStream)
@@ -26,7 +27,8 @@ def sheer(path: Path, codec: str, pixel_format: str, *, turned: int = 0) -> Path
         if turned:
             stream.set_display_rotation(turned)
         for index in range(4):
-            file.mux(stream.encode(_picture(index, pixel_format)))
+            drawn = _packed if pixel_format in ("rgba", "argb") else _picture
+            file.mux(stream.encode(drawn(index, pixel_format)))
         file.mux(stream.encode(None))
     return path
 
@@ -40,6 +42,14 @@ def _picture(index: int, pixel_format: str) -> av.VideoFrame:
         samples[:, : plane.width] = (100 + number + index) * scale
         if number == 3:
             samples[:, : plane.width] = (np.arange(plane.width) + 20 * index) * scale
+    shown.pts = index
+    return shown
+
+
+def _packed(index: int, pixel_format: str) -> av.VideoFrame:
+    samples = np.full((*SIZE[::-1], 4), 100 + index, np.uint8)
+    samples[..., pixel_format.index("a")] = np.arange(SIZE[0]) + 20 * index
+    shown = av.VideoFrame.from_ndarray(samples, pixel_format)
     shown.pts = index
     return shown
 
@@ -77,6 +87,25 @@ def test_transparency_is_kept(tmp_path, name, codec, pixel_format):
     assert len(before) == len(after) == 4
     assert all(map(np.array_equal, before, after))
     assert np.array_equal(before[2][0], (np.arange(64) + 40) * (4 if "10" in pixel_format else 1))
+
+
+def test_transparency_of_vp8_is_kept_in_vp9(tmp_path):
+    source = sheer(tmp_path / "a.webm", "libvpx", "yuva420p")
+    assert VideoSource(source).info.pixel_format == "yuva420p"
+    assert rewritten(source, tmp_path / "b.webm", lossless=True) == ["written as VP9, not as vp8"]
+    before, after = alphas(source), alphas(tmp_path / "b.webm")
+    assert len(before) == len(after) == 4
+    assert all(map(np.array_equal, before, after))
+    assert np.abs(before[2][0] - np.arange(64.0) - 40).max() <= 2  # VP8 is never without loss
+
+
+@pytest.mark.parametrize(("codec", "pixel_format"), [("png", "rgba"), ("qtrle", "argb")])
+def test_transparency_beside_rgb_is_kept_in_prores(tmp_path, codec, pixel_format):
+    source = sheer(tmp_path / "a.mov", codec, pixel_format)
+    said = rewritten(source, tmp_path / "b.mov")
+    assert said[0] == f"written as ProRes, not as {codec}"
+    for before, after in zip(alphas(source), alphas(tmp_path / "b.mov"), strict=True):
+        assert np.abs(before.astype(int) * 16 - after).max() <= 20  # of 4095
 
 
 def test_transparency_of_prores_is_kept(tmp_path):
