@@ -140,8 +140,7 @@ def cover() -> Brush:
 
 
 def _mediator(settings: Settings) -> Mediator:
-    name = settings.painting.mediator
-    return _built(mediators.load, name, settings.options.get(name, {}))
+    return _built(mediators.united, settings.painting.mediator, settings.options)
 
 
 def _face(settings: Settings) -> tuple[Replacer, Replacer | None]:

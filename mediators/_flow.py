@@ -59,12 +59,64 @@ class Estimated:
 
     def __call__(self, clip: Clip, target: int, source: int) -> Correspondence:
         """See `Correspond`."""
-        seen, past = clip.pixels[target], clip.pixels[source]
-        there, back = self._estimator(seen, past)
-        grid = (places(*clip.shape) + there).astype(np.float32)
-        with np.errstate(invalid="ignore"):  # flow that is not finite fails the comparisons
-            valid = returns(there, back, grid) & alike(seen, past, grid)
-        return Correspondence(clip.indices[source], clip.indices[target], grid, valid)
+        flows = self._estimator(clip.pixels[target], clip.pixels[source])
+        return _tested(clip, target, source, *flows)
+
+    def both(self, clip: Clip, one: int, other: int) -> tuple[Correspondence, Correspondence]:
+        """Of crop ``one`` in ``other``, and of ``other`` in ``one``, for the price of either."""
+        there, back = self._estimator(clip.pixels[one], clip.pixels[other])
+        return _tested(clip, one, other, there, back), _tested(clip, other, one, back, there)
+
+
+def _tested(
+    clip: Clip,
+    target: int,
+    source: int,
+    there: NDArray[np.float32],
+    back: NDArray[np.float32],
+) -> Correspondence:
+    seen, past = clip.pixels[target], clip.pixels[source]
+    grid = (places(*clip.shape) + there).astype(np.float32)
+    with np.errstate(invalid="ignore"):  # flow that is not finite fails the comparisons
+        valid = returns(there, back, grid) & alike(seen, past, grid)
+    return Correspondence(clip.indices[source], clip.indices[target], grid, valid)
+
+
+FLOWS: Final = {"dis": Dis}
+"""Flow estimators by name."""
+
+
+def estimated(flow: str) -> Correspond:
+    """Correspondences by a flow estimator.
+
+    Raises:
+        ValueError: for an unknown name.
+    """
+    if flow not in FLOWS:
+        raise ValueError(f"{flow!r} is not one of {', '.join(FLOWS)}")
+    return Estimated(FLOWS[flow]())
+
+
+class Remembered:
+    """Correspondences of the crops of one clip, each found once, whoever asks.
+
+    Crops are known by their frame indices.
+    """
+
+    def __init__(self, correspond: Correspond) -> None:
+        self._correspond = correspond
+        self._found: dict[tuple[int, int], Correspondence] = {}
+
+    def __call__(self, clip: Clip, target: int, source: int) -> Correspondence:
+        """See `Correspond`."""
+        wanted = clip.indices[target], clip.indices[source]
+        if wanted not in self._found:
+            if isinstance(self._correspond, Estimated):
+                there, back = self._correspond.both(clip, target, source)
+                self._found[wanted], self._found[wanted[::-1]] = there, back
+            else:
+                self._found[wanted] = self._correspond(clip, target, source)
+        return self._found[wanted]
 
 
 def places(height: int, width: int | None = None) -> NDArray[np.float32]:

@@ -19,15 +19,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anonymizer.data import Carry, Clip
-from anonymizer.protocols import Mediation, Mediator, Reference
+from anonymizer.protocols import Mediation, Reference
 from mediators import _noise
 from mediators._coding import Coded, Encoding, encode, key, resumed
-from mediators._flow import Correspond, Dis, Estimated
+from mediators._flow import FLOWS, Correspond, estimated
 from mediators._repository import Anchor, Average, Repository
 from mediators._seams import MedmCarry, Rule, boundary, handed_on, origins, shares
-
-FLOWS = {"dis": Dis}
-"""Flow estimators by name."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -166,7 +163,7 @@ def build(
     window: int | None = None,
     average: Average = "mean",
     correspond: Correspond | None = None,
-) -> Mediator:
+) -> Medm:
     """MeDM for face crops.
 
     Args:
@@ -190,4 +187,4 @@ def build(
         raise ValueError(f"window must be at least 1 frame, got {window}")
     if window is not None and average == "median":
         raise ValueError("a median spans the whole chunk; leave window out")
-    return Medm(correspond or Estimated(FLOWS[flow]()), rule, window, average)
+    return Medm(correspond or estimated(flow), rule, window, average)

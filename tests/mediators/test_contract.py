@@ -7,15 +7,16 @@ import pytest
 import torch
 
 import mediators
-from anonymizer.errors import UnknownPart
+from anonymizer.errors import UnknownPart, UsageError
 from tests import factories
+from tests.mediators import tokens
 
-NAMES = mediators.available()
+NAMES = [*mediators.available(), "medm+fresco"]
 
 
 @pytest.fixture(params=NAMES)
 def mediator(request):
-    return mediators.load(request.param, {})
+    return mediators.united(request.param, {})
 
 
 def estimate(n, side=32, seed=0):
@@ -23,12 +24,29 @@ def estimate(n, side=32, seed=0):
 
 
 def test_there_are_mediators():
-    assert {"medm", "none"} <= set(NAMES)
+    assert {"fresco", "medm", "none"} <= set(NAMES)
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(UnknownPart, match=r"'what'.*medm, none"):
+    with pytest.raises(UnknownPart, match=r"'what'.*fresco, medm, none"):
         mediators.load("what", {})
+
+
+def test_two_that_work_together_are_named_in_any_order():
+    assert mediators.named("fresco+medm") == mediators.named("medm+fresco") == ["medm", "fresco"]
+    assert mediators.named("none") == ["none"]
+
+
+@pytest.mark.parametrize("names", ["medm+none", "medm+medm", "fresco+medm+none", "fresco+fresco"])
+def test_others_cannot_be_joined(names):
+    with pytest.raises(UsageError, match=r"cannot be joined; only medm\+fresco work together"):
+        mediators.united(names, {})
+
+
+@pytest.mark.parametrize("names", ["medm+what", "+medm", "what"])
+def test_unknown_names_are_told_also_where_they_are_joined(names):
+    with pytest.raises(UnknownPart, match="available: fresco, medm, none"):
+        mediators.united(names, {})
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
@@ -75,10 +93,17 @@ def test_it_is_repeatable_bitwise(mediator):
     assert torch.equal(a, b)
 
 
-def test_attaching_changes_no_pixel_level_result(mediator):
-    mediation = mediator.prepare(factories.clip(3), None)
-    with mediation.attach(torch.nn.Identity()) as attached:
-        assert attached is None
+def test_attaching_changes_no_pixel_level_result_and_leaves_nothing(mediator):
+    mediation, model = mediator.prepare(factories.clip(3), None), tokens.plain_unet()
+    x, before = tokens.noise(3, 4, 8, 8), mediation(estimate(3), 1.0)
+    with torch.no_grad():
+        plainly = model(x, 5).sample
+        with mediation.attach(model) as attached:
+            assert attached is None
+            assert torch.equal(mediation(estimate(3), 1.0), before)
+            inside = model(x, 5).sample
+        assert torch.equal(model(x, 5).sample, plainly)
+    assert torch.equal(inside, plainly) != mediation.together
 
 
 def test_what_is_carried_is_taken_by_the_next_chunk(mediator):
