@@ -9,21 +9,25 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from anonymizer import fingerprint, manifest, mirror, vault
+from anonymizer import fingerprint, formats, manifest, mirror, rows, vault
+from anonymizer.agenda import Agenda
 from anonymizer.errors import UsageError, VeilframeError
 from anonymizer.manifest import Journal, Row
 from anonymizer.mirror import Entry
 from anonymizer.orders import WORK, Order, alone
 from anonymizer.settings import Settings
+from anonymizer.tasks import Outcome, Result, Task, Unit, unit_of
 from anonymizer.totals import Run, Summary, summary_of
-from anonymizer.units import Outcome, Unit, Worker
+from anonymizer.units import Worker
 from anonymizer.video.encoding import output_suffix
 from anonymizer.workers import TICK_S, Crew, Processes, Pulse, Reply, Trade, shared_out
 
@@ -55,42 +59,47 @@ def anonymize(
     run, ended = Run(), False
     with alone(order.destination) as (state, known):
         settings = vault.with_secret(order.settings, state, known)
-        which = fingerprint.of_settings(settings)
-        trade = _trade(order, settings, which, state.absolute() / WORK)
+        own = state.absolute() / WORK / secrets.token_hex(4)  # those of a killed run may live on
+        trade = _trade(order, settings, own)
         if total is not None:
             total(sum(1 for _ in _entries(order, state)))
         try:
-            ended = _all(order, known, trade, _entries(order, state), run, tell)
+            units = _units(_entries(order, state), known, again=order.retry_failed)
+            crew = _crew(order, trade)
+            ended = _all(crew, Agenda(units, own), known, run, tell, fail_fast=order.fail_fast)
             if ended:
                 run.gone = known.forget_unseen()
         finally:
             shutil.rmtree(state / WORK, ignore_errors=True)
             manifest.write(known.rows(), order.destination / mirror.MANIFEST)
         summary = summary_of(known.rows(), run, ended=ended)
+        summary = replace(summary, notices=formats.notices(order.source, order.destination))
         if summary.complete:
             vault.forget(state)
         return summary
 
 
 def _all(
-    order: Order,
+    crew: Crew[Task, Result],
+    agenda: Agenda,
     known: Journal,
-    trade: Trade[Unit, Outcome],
-    entries: Iterator[Entry],
     run: Run,
     tell: Tell,
+    *,
+    fail_fast: bool,
 ) -> bool:
     """Work through all inputs; False if a failure stopped it."""
-    crew = _crew(order, trade)
-    units = _units(entries, known, again=order.retry_failed)
     try:
-        for outcome in shared_out(crew, units, _lost):
+        for task, result in shared_out(crew, agenda, _lost):
+            outcome = agenda.after(task, result)
+            if outcome is None:
+                continue
             row = outcome.row
             if outcome.fresh:
                 known.end(row)
             run.count(row, fresh=outcome.fresh)
             tell(row, outcome.fresh)
-            if order.fail_fast and outcome.fresh and not row.good:
+            if fail_fast and outcome.fresh and not row.good:
                 return False
     finally:
         crew.close()
@@ -104,21 +113,13 @@ def _units(entries: Iterator[Entry], known: Journal, *, again: bool) -> Iterator
         yield Unit(entry, row, begun, again)
 
 
-def _lost(unit: Unit, late: bool) -> Outcome:
+def _lost(task: Task, late: bool) -> Outcome:
     why = "two workers died of it: out of memory, killed, or a fault of a decoder"
     if late:
-        why = (
-            "its worker did not get on and was killed: a fault of a decoder, or --timeout is short"
-        )
-    row = Row(
-        path=unit.entry.path,
-        kind=unit.entry.kind,
-        verdict="failed",
-        output=unit.entry.output,
-        failure="TimedOut" if late else "WorkerDied",
-        error=why,
-    )
-    return Outcome(row, fresh=True)
+        why = "its worker did not get on and was killed; a fault of a decoder, or a short --timeout"
+    row = rows.blank(unit_of(task).entry)
+    failure = "TimedOut" if late else "WorkerDied"
+    return Outcome(replace(row, failure=failure, error=why), fresh=True)
 
 
 def _entries(order: Order, state: Path) -> Iterator[Entry]:
@@ -127,38 +128,41 @@ def _entries(order: Order, state: Path) -> Iterator[Entry]:
     return mirror.entries(source, output_suffix, only_media=order.only_media, fold=folds)
 
 
-def _trade(order: Order, settings: Settings, which: str, work: Path) -> Trade[Unit, Outcome]:
-    """What workers do, each in a folder of its own, and when one is given up."""
-    root = order.destination.absolute()
+def _trade(order: Order, settings: Settings, own: Path) -> Trade[Task, Result]:
+    """What workers do, each in a folder of its own below ``own``, and when one is given up."""
+    which = fingerprint.of_settings(settings, split_frames=order.split_frames)
+    make = partial(_worker, settings, which, order.destination.absolute(), own, order.split_frames)
     return Trade(
-        make=partial(_worker, settings, which, root, work),
-        sign=partial(_sign, work),
-        bury=lambda name: shutil.rmtree(work / name, ignore_errors=True),
+        make=make,
+        sign=partial(_sign, own),
+        bury=lambda name: shutil.rmtree(own / name, ignore_errors=True),
         limit_s=partial(_limit_s, order.timeout_s or float("inf")),
     )
 
 
-def _worker(settings: Settings, which: str, root: Path, work: Path, name: str) -> Worker:
-    return Worker(settings, which, root, work / name)
+def _worker(
+    settings: Settings, which: str, root: Path, own: Path, split_frames: int, name: str
+) -> Worker:
+    return Worker(settings, which, root, own / name, split_frames=split_frames)
 
 
-def _sign(work: Path, name: str) -> int | None:
+def _sign(own: Path, name: str) -> int | None:
     """When a worker last showed that it gets on; clocks of machines are not compared."""
     try:
-        return (work / name).stat().st_mtime_ns
+        return (own / name).stat().st_mtime_ns
     except OSError:  # there is no room for it in the cluster yet
         return None
 
 
-def _limit_s(timeout_s: float, unit: Unit) -> float:
-    """How long a unit may show nothing: large files are read as a whole first."""
+def _limit_s(timeout_s: float, task: Task) -> float:
+    """How long a task may show nothing: large files are read as a whole first."""
     try:
-        return timeout_s + unit.entry.source.stat().st_size / PACE
+        return timeout_s + unit_of(task).entry.source.stat().st_size / PACE
     except OSError:  # gone: the worker will say so
         return timeout_s
 
 
-def _crew(order: Order, trade: Trade[Unit, Outcome]) -> Crew[Unit, Outcome]:
+def _crew(order: Order, trade: Trade[Task, Result]) -> Crew[Task, Result]:
     if order.engine == "local":
         return Processes(trade, order.workers)
     return Actors(trade, order.workers, address=order.address, gpus=order.gpus)
@@ -167,13 +171,13 @@ def _crew(order: Order, trade: Trade[Unit, Outcome]) -> Crew[Unit, Outcome]:
 class _Actor:
     """What sits in a Ray worker."""
 
-    def __init__(self, make: Callable[[str], Callable[[Unit], Outcome]], name: str) -> None:
+    def __init__(self, make: Callable[[str], Callable[[Task], Result]], name: str) -> None:
         self._work = make(name)
 
-    def do(self, unit: Unit) -> Outcome | VeilframeError:
-        """Do a unit; what no worker can do is given back as its error."""
+    def do(self, task: Task) -> Result | VeilframeError:
+        """Do a task; what no worker can do is given back as its error."""
         try:
-            return self._work(unit)
+            return self._work(task)
         except VeilframeError as error:
             return error
 
@@ -190,7 +194,7 @@ class Actors:
     """Workers on the machines of a Ray cluster; see `workers.Crew`."""
 
     def __init__(
-        self, trade: Trade[Unit, Outcome], size: int, *, address: str | None, gpus: float
+        self, trade: Trade[Task, Result], size: int, *, address: str | None, gpus: float
     ) -> None:
         """Join the cluster at ``address``, or start one here, and start ``size`` workers.
 
@@ -213,7 +217,7 @@ class Actors:
         except (ConnectionError, ValueError) as error:
             raise UsageError(f"no Ray cluster at {address}: {error}") from error
         self._free = [self._started() for _ in range(size)]
-        self._busy: dict[ObjectRef[Any], tuple[_Seated, Unit, Pulse]] = {}
+        self._busy: dict[ObjectRef[Any], tuple[_Seated, Task, Pulse]] = {}
 
     def _started(self) -> _Seated:
         name = next(self._names)
@@ -225,13 +229,13 @@ class Actors:
         """Workers that have nothing to do."""
         return len(self._free)
 
-    def hand(self, task: Unit) -> None:
+    def hand(self, task: Task) -> None:
         """Give a unit to an idle worker."""
         seated = self._free.pop()
         pulse = Pulse(self._trade.limit_s(task))
         self._busy[seated.actor.do.remote(task)] = seated, task, pulse
 
-    def wait(self) -> list[Reply[Unit, Outcome]]:
+    def wait(self) -> list[Reply[Task, Result]]:
         """Wait for a reply; a worker that died or does not get on is replaced."""
         while True:
             ready, waiting = self._ray.wait(list(self._busy), num_returns=1, timeout=TICK_S)
@@ -244,7 +248,7 @@ class Actors:
         seated, _, pulse = self._busy[at]
         return pulse.late(self._trade.sign(seated.name))
 
-    def _reply(self, at: ObjectRef[Any]) -> Reply[Unit, Outcome]:
+    def _reply(self, at: ObjectRef[Any]) -> Reply[Task, Result]:
         try:
             result = self._ray.get(at)
         except self._ray.exceptions.RayError:
@@ -255,7 +259,7 @@ class Actors:
         self._free.append(seated)
         return Reply(task, result)
 
-    def _replaced(self, at: ObjectRef[Any], *, late: bool) -> Reply[Unit, Outcome]:
+    def _replaced(self, at: ObjectRef[Any], *, late: bool) -> Reply[Task, Result]:
         seated, task, _ = self._busy.pop(at)
         self._ray.kill(seated.actor)
         self._trade.bury(seated.name)

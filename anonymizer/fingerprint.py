@@ -28,13 +28,13 @@ def of_file(path: Path) -> str:
         raise JobError(path, f"cannot be read ({os.strerror(error.errno or 0)})") from error
 
 
-def of_settings(settings: Settings) -> str:
+def of_settings(settings: Settings, **more: object) -> str:
     """SHA-256 of the settings, our version, and all weights they may use that are files here.
 
-    Other libraries do not count. The secret is left out (P6).
+    Other libraries do not count. The secret is left out (P6). ``more`` is what else decides.
     """
     known = {
-        "settings": settings.described(),
+        "settings": settings.described() | more,
         "version": anonymizer.__version__,
         "weights": sorted(of_file(path) for path in _weights(settings)),
     }

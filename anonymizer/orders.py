@@ -44,6 +44,8 @@ class Order:
     """Stop at the first failure."""
     retry_failed: bool = False
     """Try again what failed before."""
+    split_frames: int = 240
+    """Films of more frames are done in pieces of about so many; 0 for none."""
     timeout_s: float = 1800.0
     """How long a worker may go without getting on before it is killed; 0 for ever."""
 
@@ -55,6 +57,8 @@ class Order:
             raise UsageError(f"{self.destination}: the folders must not lie in each other")
         if self.workers < 1:
             raise UsageError(f"workers must be at least 1, got {self.workers}")
+        if self.split_frames < 0:
+            raise UsageError(f"split-frames must not be negative, got {self.split_frames}")
         if not self.timeout_s >= 0:
             raise UsageError(f"timeout must not be negative, got {self.timeout_s}")
         if self.engine != "ray" and (self.address or self.gpus):

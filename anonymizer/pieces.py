@@ -15,10 +15,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from anonymizer import finding, rendering
+from anonymizer import finding, fingerprint, rendering
 from anonymizer.errors import SourceChanged
 from anonymizer.finding import Found
-from anonymizer.jobs import Anonymizer, gap_of, sha256_of
+from anonymizer.jobs import Anonymizer, gap_of
+from anonymizer.pipeline import Progress
 from anonymizer.planfile import PlanFile
 from anonymizer.rendering import Task
 from anonymizer.video.media import open_source
@@ -41,14 +42,16 @@ def to_search(source: Path, *, frames: int) -> tuple[range, ...]:
     return tuple(range(start, min(start + step, count)) for start in range(0, count, step))
 
 
-def searched(veil: Anonymizer, source: Path, frames: range) -> Found:
+def searched(
+    veil: Anonymizer, source: Path, frames: range, *, progress: Progress | None = None
+) -> Found:
     """Look for faces in some frames, as `to_search` parted them.
 
     Raises:
         Indivisible: if the film can only be read as a whole after all.
         UnreadableVideo: if it cannot be read.
     """
-    return finding.find(_film(source).part(frames), veil.crew.detector)
+    return finding.find(_film(source).part(frames), veil.crew.detector, progress=progress)
 
 
 def planned(veil: Anonymizer, source: Path, found: Sequence[Found]) -> PlanFile:
@@ -62,7 +65,7 @@ def planned(veil: Anonymizer, source: Path, found: Sequence[Found]) -> PlanFile:
     Raises:
         SourceChanged: if they are not all of this film.
     """
-    before = sha256_of(source)
+    before = fingerprint.of_file(source)
     film = _film(source)
     ordered = sorted(found, key=lambda one: one.start)
     if [pts for one in ordered for pts in one.pts.tolist()] != film.timetable().pts.tolist():
@@ -82,17 +85,25 @@ def to_paint(plan: PlanFile, *, frames: int) -> tuple[range, ...]:
 
 
 def painted(
-    veil: Anonymizer, source: Path, plan: PlanFile, frames: range, part: Path, destination: Path
+    veil: Anonymizer,
+    source: Path,
+    plan: PlanFile,
+    frames: range,
+    part: Path,
+    destination: Path,
+    *,
+    progress: Progress | None = None,
 ) -> None:
     """Paint some frames, as `to_paint` parted them, and encode them into a file.
 
     Args:
         veil: With settings and secret of all who paint the film.
         source: The film.
-        plan: Of the film.
+        plan: Of the film; tracks that are in none of the frames may be left out.
         frames: Which.
         part: File to write, readable by its owner alone; whole when this returns, not before.
         destination: Where the film is going to be; its suffix chooses the encoder.
+        progress: Told after every chunk.
 
     Raises:
         Indivisible: if the film can only be done as a whole after all.
@@ -100,7 +111,7 @@ def painted(
     """
     part.touch(mode=0o600)
     task = Task(source, _film(source), plan.source_sha256, plan.plan, veil.crew)
-    rendering.run(task, frames, part, destination)
+    rendering.run(task, frames, part, destination, progress)
 
 
 def _film(source: Path) -> VideoSource:

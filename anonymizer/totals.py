@@ -37,6 +37,8 @@ class Summary:
     """Wall time of this run."""
     speed: float
     """Hours of film per hour, in this run."""
+    notices: tuple[str, ...] = ()
+    """What is to be known of labels that were copied; see `formats`."""
 
 
 @dataclass(slots=True)

@@ -10,62 +10,62 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from anonymizer import fingerprint, shards
+from anonymizer import division, fingerprint, pieces, rows, shards
 from anonymizer.errors import (
-    Doubtful,
     JobError,
     MissingWeights,
     SourceChanged,
     UnwritableOutput,
     UsageError,
-    VeilframeError,
 )
 from anonymizer.jobs import Anonymizer
-from anonymizer.manifest import Row, Verdict
-from anonymizer.mirror import Entry
+from anonymizer.manifest import Row
 from anonymizer.report import Report
 from anonymizer.settings import Settings
 from anonymizer.sniffing import HEAD, PARQUET, parquet_bytes, seen_as
-from anonymizer.verify import leak_bound
+from anonymizer.tasks import (
+    Divided,
+    Joining,
+    Outcome,
+    Painted,
+    Painting,
+    Planned,
+    Planning,
+    Result,
+    Search,
+    Searched,
+    Task,
+    Undivided,
+    Unit,
+    unit_of,
+)
 from anonymizer.video.encoding import output_suffix
 from anonymizer.video.publish import atomic_output
+from anonymizer.video.timetable import Indivisible
 
 BEAT_S: Final = 1.0
 """Least time between two signs of life."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """One input, and what is known of it."""
-
-    entry: Entry
-    known: Row | None
-    """What an earlier run has made of it."""
-    begun: bool
-    """Whether a file of that name in the destination may be ours."""
-    again: bool
-    """Whether to try once more what failed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a unit."""
-
-    row: Row
-    fresh: bool
-    """Whether there was anything to do."""
-
-
 class Worker:
-    """Does one unit after the other."""
+    """Does one task after the other."""
 
-    def __init__(self, settings: Settings, settings_sha256: str, root: Path, place: Path) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        settings_sha256: str,
+        root: Path,
+        place: Path,
+        *,
+        split_frames: int = 0,
+    ) -> None:
         """Make the folder, and load nothing yet.
 
         Args:
@@ -73,37 +73,76 @@ class Worker:
             settings_sha256: `fingerprint.of_settings` of them.
             root: The destination folder.
             place: This worker's own folder, for unfinished files.
+            split_frames: Films of more frames are done in pieces of about so many; 0 for none.
         """
         self._settings = settings
         self._settings_sha256 = settings_sha256
         self._root = root
         self._place = place
+        self._split_frames = split_frames
         self._veil: Anonymizer | None = None
         self._beaten = 0.0
         self._make_place()
 
-    def __call__(self, unit: Unit) -> Outcome:
-        """Do a unit, or find that it is done.
+    def __call__(self, task: Task) -> Result:
+        """Do an input, find that it is done, or do a piece of it.
 
         Raises:
-            UsageError: if the settings name what is not there: no unit can be done.
+            UsageError: if the settings name what is not there: nothing can be done.
             MissingWeights: likewise.
         """
         start = time.perf_counter()
-        entry = unit.entry
-        blank = Row(path=entry.path, kind=entry.kind, verdict="failed", output=entry.output)
-        if entry.output is None:
-            return Outcome(_left(blank, entry), fresh=True)
-        blank = replace(blank, settings_sha256=self._settings_sha256)
+        unit = unit_of(task)
         try:
-            if unit.known is not None and self._holds(unit, unit.known):
-                return Outcome(unit.known, fresh=False)
-            row = self._done(unit, blank)
+            result = self._result(task)
         except (UsageError, MissingWeights):
             raise
+        except Indivisible:
+            result = Undivided()
         except Exception as error:  # noqa: BLE001 - one bad file must not stop the others
-            row = _failed(blank, unit, error)
-        return Outcome(replace(row, seconds=round(time.perf_counter() - start, 3)), fresh=True)
+            result = Outcome(rows.failed(self._blank(unit), unit.entry.source, error), fresh=True)
+        return _timed(result, round(time.perf_counter() - start, 3))
+
+    def _result(self, task: Task) -> Result:
+        source = unit_of(task).entry.source
+        if isinstance(task, Unit):
+            return self._input(task)
+        if isinstance(task, Joining):
+            return Outcome(self._published(task.unit, partial(self._join, task)), fresh=True)
+        veil = self._painter()
+        if isinstance(task, Search):
+            found = pieces.searched(veil, source, task.which, progress=self._beat)
+            return Searched(found)
+        if isinstance(task, Planning):
+            planned = pieces.planned(veil, source, task.found)
+            size = division.size(len(planned.plan.pts), self._split_frames)
+            return Planned(planned, pieces.to_paint(planned, frames=size))
+        return self._part(task)
+
+    def _part(self, task: Painting) -> Painted:
+        destination = self._root / str(task.unit.entry.output)
+        veil, source = self._painter(), task.unit.entry.source
+        with self._clean() as place:
+            part = place / task.part.name
+            pieces.painted(
+                veil, source, task.planned, task.which, part, destination, progress=self._beat
+            )
+            part.replace(task.part)
+        return Painted()
+
+    def _input(self, unit: Unit) -> Result:
+        entry = unit.entry
+        if entry.output is None:
+            return Outcome(rows.left_out(entry), fresh=True)
+        if unit.known is not None and self._holds(unit, unit.known):
+            return Outcome(unit.known, fresh=False)
+        _insist_on_ours(unit, self._root / entry.output, self._root)
+        if entry.kind == "video" and not unit.whole:
+            ranges = division.ranges(entry.source, self._split_frames)
+            if ranges:
+                return Divided(ranges)
+        make = {"other": self._copy, "shard": self._shard}.get(entry.kind, self._film)
+        return Outcome(self._published(unit, partial(make, unit)), fresh=True)
 
     def _holds(self, unit: Unit, known: Row) -> bool:
         """Whether a row is still true: same source, same settings, and the result is there."""
@@ -117,34 +156,50 @@ class Worker:
         result = self._root / str(known.output)
         return result.is_file() and fingerprint.of_file(result) == known.output_sha256
 
-    def _done(self, unit: Unit, blank: Row) -> Row:
-        entry, destination = unit.entry, self._root / str(unit.entry.output)
+    def _published(self, unit: Unit, make: Callable[[Path], Row]) -> Row:
+        """The row of a result that has its name, after it was made in the worker's own folder."""
+        destination = self._root / str(unit.entry.output)
         _insist_on_ours(unit, destination, self._root)
         with self._clean() as place:
             result = place / f"whole{destination.suffix}"
-            if entry.kind == "other":
-                row = _copied(entry.source, result, blank)
-            elif entry.kind == "shard":
-                row = self._shard(entry.source, result, blank)
-            else:
-                done = self._paint(entry.source, result)
-                row = _tally(replace(blank, source_sha256=done.source_sha256), [done])
-                row = replace(row, output_sha256=done.output_sha256)
+            row = make(result)
             destination.parent.mkdir(parents=True, exist_ok=True)
             result.replace(destination)
         return row
 
-    def _shard(self, source: Path, result: Path, blank: Row) -> Row:
+    def _film(self, unit: Unit, result: Path) -> Row:
+        """A film or a picture."""
+        return self._reported(unit, self._paint(unit.entry.source, result))
+
+    def _join(self, task: Joining, result: Path) -> Row:
+        source, veil = task.unit.entry.source, self._painter()
+        done = veil.file(
+            source, result, planned=task.planned, parts=task.parts, progress=self._beat
+        )
+        return self._reported(task.unit, done)
+
+    def _reported(self, unit: Unit, done: Report) -> Row:
+        row = replace(self._blank(unit), source_sha256=done.source_sha256)
+        return replace(rows.tally(row, [done]), output_sha256=done.output_sha256)
+
+    def _copy(self, unit: Unit, result: Path) -> Row:
+        return _copied(unit.entry.source, result, self._blank(unit))
+
+    def _shard(self, unit: Unit, result: Path) -> Row:
+        source = unit.entry.source
         before = fingerprint.of_file(source)
         with atomic_output(result) as target:
             self._painter()  # what is missing is missing for all units
             rewritten = shards.rewrite(source, target, result.parent, self._paint, output_suffix)
-            reports = [_counted(report) for report in rewritten]
+            reports = [rows.counted(report) for report in rewritten]
             if fingerprint.of_file(source) != before:
                 raise SourceChanged(source, "changed while it was read; run again")
             written = fingerprint.of_file(target)
-        blank = replace(blank, source_sha256=before, output_sha256=written)
-        return _tally(blank, reports)
+        row = replace(self._blank(unit), source_sha256=before, output_sha256=written)
+        return rows.tally(row, reports)
+
+    def _blank(self, unit: Unit) -> Row:
+        return replace(rows.blank(unit.entry), settings_sha256=self._settings_sha256)
 
     @contextmanager
     def _clean(self) -> Iterator[Path]:
@@ -195,11 +250,11 @@ def one_core() -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def _left(blank: Row, entry: Entry) -> Row:
-    """The row of what is not worked on."""
-    if entry.fault:
-        return replace(blank, failure="Unmirrored", error=entry.problem)
-    return replace(blank, verdict="skipped", error=entry.problem)
+def _timed(result: Result, seconds: float) -> Result:
+    """The result with the time that it took, unless there was nothing to do."""
+    if not isinstance(result, Outcome):
+        return replace(result, seconds=seconds)
+    return replace(result, row=replace(result.row, seconds=seconds)) if result.fresh else result
 
 
 def _copied(source: Path, result: Path, blank: Row) -> Row:
@@ -222,47 +277,3 @@ def _insist_on_ours(unit: Unit, destination: Path, root: Path) -> None:
         raise JobError(destination, "leads out of the destination by a link; remove the link")
     if os.path.lexists(destination) and not unit.begun:
         raise UnwritableOutput(destination, "exists, and no run of this set has made it; move it")
-
-
-def _failed(blank: Row, unit: Unit, error: Exception) -> Row:
-    """The row of a failure; the file it is about is named by the row."""
-    said = (str(error).splitlines() or [""])[0]
-    if isinstance(error, JobError):
-        said = error.reason
-    elif isinstance(error, OSError):
-        said = error.strerror or said
-    elif not isinstance(error, VeilframeError):
-        said = f"unexpected: {said}"
-    row = replace(blank, failure=type(error).__name__, error=said)
-    try:
-        row = replace(row, source_sha256=fingerprint.of_file(unit.entry.source))
-    except JobError:
-        row = replace(row, source_sha256=None)
-    if isinstance(error, Doubtful):
-        row = _tally(row, [error.report])
-    return replace(row, output_sha256=None)
-
-
-def _tally(row: Row, reports: list[Report]) -> Row:
-    """A row with the counts of the films and pictures in it."""
-    seen = [report.verification for report in reports]
-    faces, doubts = sum(one.faces for one in seen), sum(len(one.doubts) for one in seen)
-    repaired = sum(len(one.repaired) for one in seen)
-    verdict: Verdict = "repaired" if repaired else "clean"
-    return replace(
-        row,
-        verdict="doubt" if any(one.verdict == "doubt" for one in seen) else verdict,
-        members=len(reports),
-        frames=sum(report.frames for report in reports),
-        duration_s=round(sum(report.duration_s for report in reports), 3),
-        tracks=sum(len(report.tracks) for report in reports),
-        faces=faces,
-        doubts=doubts,
-        repaired=repaired,
-        leak_bound=leak_bound(doubts, faces),
-    )
-
-
-def _counted(report: Report) -> Report:
-    """The report without what grows with the film: a shard holds many."""
-    return replace(report, streams=(), warnings=())

@@ -104,7 +104,7 @@ class Crew(Protocol[Task, Result]):
 
 def shared_out(
     crew: Crew[Task, Result], tasks: Iterator[Task], lost: Callable[[Task, bool], Result]
-) -> Iterator[Result]:
+) -> Iterator[tuple[Task, Result]]:
     """Keep all workers of a crew busy.
 
     Args:
@@ -114,7 +114,7 @@ def shared_out(
         lost: Result of a task that killed two workers or, if the flag says so, held one up.
 
     Yields:
-        The results as they come.
+        Tasks and their results, as they come.
     """
     again: deque[Task] = deque()
     died: set[Task] = set()
@@ -128,9 +128,9 @@ def shared_out(
         for reply in crew.wait():
             at_work -= 1
             if reply.result is not None:
-                yield reply.result
+                yield reply.task, reply.result
             elif reply.late or reply.task in died:
-                yield lost(reply.task, reply.late)
+                yield reply.task, lost(reply.task, reply.late)
             else:
                 died.add(reply.task)
                 again.append(reply.task)

@@ -22,6 +22,7 @@ from anonymizer.orders import STATE
 from anonymizer.totals import Run, summary_of
 from anonymizer.video.media import open_source
 from tests.anonymizer.test_dataset import Inline, mixed
+from tests.anonymizer.test_formats import put
 from tests.anonymizer.test_units import picture
 from tests.films import Film
 from tests.test_cli import anonymize
@@ -58,6 +59,21 @@ def test_a_complete_set_ends_with_0_and_quiet_is_quiet(tmp_path):
     (tmp_path / "in" / "a.json").unlink()
     code, out, _ = anonymize(*words[:-1])
     assert (code, out.splitlines()[1]) == (0, "1 inputs are gone; their results were left")
+
+
+def test_a_section_for_the_page_of_the_set_is_written(tmp_path):
+    (tmp_path / "in").mkdir()
+    put(tmp_path / "in" / "labels" / "a.cache", "x")
+    page = tmp_path / "page.md"
+    page.write_text("old")
+    words = ("dataset", tmp_path / "in", tmp_path / "out", "--card", page)
+    code, out, _ = anonymize(*words)
+    assert code == 0
+    assert "note: labels/a.cache: names the originals" in out
+    assert page.read_text().startswith("## Faces")
+    assert "- labels/a.cache: " in page.read_text()
+    code, out, _ = anonymize(*words[:3], "--card", tmp_path / "absent" / "page.md")
+    assert code == 1
 
 
 def test_an_absent_folder_is_wrong_usage(tmp_path):

@@ -50,12 +50,18 @@ def dataset(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try again what failed before.")
     ] = False,
+    split_frames: Annotated[
+        int, typer.Option(min=0, help="Divide films of more frames among workers; 0 for none.")
+    ] = 240,
     timeout: Annotated[
         float,
         typer.Option(
             min=0, help="Seconds a worker may not get on before its file fails; 0 for ever."
         ),
     ] = 1800.0,
+    card: Annotated[
+        Path | None, typer.Option(help="Also write a section for the page of a published set.")
+    ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -76,17 +82,29 @@ def dataset(
         only_media=only_media,
         fail_fast=fail_fast,
         retry_failed=retry_failed,
+        split_frames=split_frames,
         timeout_s=timeout,
     )
     # Ray tells of workers that died on stdout, which is for the result
     with redirect_stdout(sys.stderr), _watching(err, quiet=quiet or as_json) as (tell, total):
         summary = making.anonymize(order, tell=tell, total=total)
+    if card is not None:
+        _write_card(card, summary, settings)
     if as_json:
         print(json.dumps(asdict(summary), indent=2))
     elif not quiet:
         for line in _lines(summary):
             out.print(line)
     raise typer.Exit(_code(summary))
+
+
+def _write_card(path: Path, summary: Summary, settings: Settings) -> None:
+    from anonymizer import card
+    from anonymizer.video.failures import writing
+    from anonymizer.video.publish import atomic_output
+
+    with atomic_output(path, overwrite=True) as file, writing(path):
+        file.write_text(card.card(summary, settings), encoding="utf-8")
 
 
 def _code(summary: Summary) -> int:
@@ -108,6 +126,7 @@ def _lines(summary: Summary) -> Iterator[str]:
         f"{summary.faces} faces compared in {summary.members} films and pictures"
         f"{f'; {bound}' if summary.faces else ''}"
     )
+    yield from (f"note: {notice}" for notice in summary.notices)
     yield f"{summary.hours:.2f} h of film; {summary.seconds:.1f} s, {summary.speed:.2f} h per hour"
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import random
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -21,8 +19,8 @@ from anonymizer.errors import UnknownPart, UsageError
 from anonymizer.manifest import Row
 from anonymizer.orders import JOURNAL, STATE, Order
 from anonymizer.settings import Detection, Settings
+from anonymizer.tasks import Result, Task
 from anonymizer.totals import Summary
-from anonymizer.units import Outcome, Unit
 from anonymizer.workers import Reply, Trade
 from tests.anonymizer.test_shards import shard
 from tests.anonymizer.test_units import CHEAP, picture
@@ -36,18 +34,18 @@ OWN = replace(CHEAP, seed=None)
 class Inline:
     """A crew of one that works in this process, so that a test need not wait for another."""
 
-    def __init__(self, trade: Trade[Unit, Outcome]) -> None:
+    def __init__(self, trade: Trade[Task, Result]) -> None:
         self.work = trade.make("inline")
-        self.units: list[Unit] = []
+        self.units: list[Task] = []
 
     @property
     def idle(self) -> int:
         return not self.units
 
-    def hand(self, task: Unit) -> None:
+    def hand(self, task: Task) -> None:
         self.units.append(task)
 
-    def wait(self) -> list[Reply[Unit, Outcome]]:
+    def wait(self) -> list[Reply[Task, Result]]:
         unit = self.units.pop()
         return [Reply(unit, self.work(unit))]
 
@@ -294,7 +292,7 @@ class Deadly(Inline):
 
     tried = 0
 
-    def wait(self) -> list[Reply[Unit, Outcome]]:
+    def wait(self) -> list[Reply[Task, Result]]:
         self.tried += 1
         return [Reply(self.units.pop(), None)]
 
@@ -315,60 +313,6 @@ def command(bench: Bench, *words: str) -> list[str]:
     return [*start, str(bench.destination), *cheap, *words]
 
 
-def children(pid: int) -> list[int]:
-    """Processes below one; empty where it is gone."""
-    try:
-        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return []
-    return [int(word) for word in text.split()]
-
-
-@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.slow)])
-@pytest.mark.timeout(900)
-def test_killed_at_random_moments_the_set_is_completed_and_nothing_is_done_twice(bench, kills):
-    rng = random.Random(kills)
-    film = Film(frames=3, size=(96, 64)).write(bench.root / "film.mp4").read_bytes()
-    for number in range(4 * kills):
-        (bench.source / f"{number}.mp4").write_bytes(film)
-    recorded: Counter[str] = Counter()
-    begun: dict[str, float] = {}
-    whole: set[bytes] = set()
-    for attempt in range(kills):
-        process = subprocess.Popen(command(bench, "--seed", "1", "--quiet"), cwd=ROOT)
-        time.sleep(rng.uniform(0.5, 6))
-        below = children(process.pid)
-        victim = rng.choice(below) if below and attempt % 2 else process.pid
-        os.kill(victim, signal.SIGKILL)
-        if victim != process.pid:
-            time.sleep(rng.uniform(0, 3))
-            process.kill()
-        process.wait()
-        for path in bench.destination.rglob("*.mp4") if bench.destination.exists() else ():
-            if STATE not in path.parts:
-                whole.add(path.read_bytes())
-                begun.setdefault(path.name, path.stat().st_mtime_ns)
-        with manifest.journal(_journal(bench), bench.root / "none") as known:
-            for row in known.rows():
-                recorded[row.path] += 1
-                done = (bench.destination / str(row.output)).stat().st_mtime_ns
-                assert begun[row.path] == done
-    done = subprocess.run(command(bench, "--seed", "1", "--quiet"), cwd=ROOT, check=False)
-    assert done.returncode == 0
-    files = bench.files()
-    assert sorted(files) == sorted(path.name for path in bench.source.iterdir())
-    assert whole <= set(files.values())
-    assert len(set(files.values())) == 1
-    assert all((bench.destination / path).stat().st_mtime_ns == begun[path] for path in recorded)
-    assert not (bench.destination / STATE / "work").exists()
-
-
-def _journal(bench: Bench) -> Path:
-    state = bench.destination / STATE
-    state.mkdir(parents=True, exist_ok=True)
-    return state / JOURNAL
-
-
 def test_an_interrupted_run_rolls_back_and_writes_its_manifest(bench):
     bench.labels(2)
     long = Film(frames=400, size=(96, 64)).write(bench.source / "a.mp4")
@@ -376,7 +320,7 @@ def test_an_interrupted_run_rolls_back_and_writes_its_manifest(bench):
         command(bench), cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     work = bench.destination / STATE / "work"
-    while not list(work.glob("*/.veilframe-*")):
+    while not list(work.glob("*/*/.veilframe-*")):
         assert process.poll() is None
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGINT)

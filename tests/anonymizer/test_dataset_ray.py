@@ -14,10 +14,10 @@ import pytest
 from anonymizer import dataset
 from anonymizer.dataset import Actors
 from anonymizer.errors import MissingWeights, UsageError
-from anonymizer.workers import Trade, shared_out
+from anonymizer.workers import Trade
 from tests.anonymizer.test_dataset import Bench, Inline, mixed, timeless
 from tests.anonymizer.test_units import CHEAP
-from tests.anonymizer.test_workers import Clerk, lost, trade
+from tests.anonymizer.test_workers import Clerk, done_by, trade
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning:ray"),
@@ -38,7 +38,7 @@ def two(tmp_path: Path) -> Iterator[Any]:
 
 def test_workers_that_die_or_stick_are_replaced(two, tmp_path):
     tasks = iter(["a", "once x", "b", "die y", "stuck z", "c"])
-    results = list(shared_out(two, tasks, lost))
+    results = done_by(two, tasks)
     done = [result.rpartition(" ")[0] for result in results]
     assert sorted(done) == ["a", "b", "c", "die y", "once x", "stuck z"]
     assert {"die y lost", "stuck z late"} <= set(results)
@@ -48,7 +48,7 @@ def test_workers_that_die_or_stick_are_replaced(two, tmp_path):
         time.sleep(0.05)  # those who came last are starting
     assert len(list(tmp_path.glob("worker-*"))) == 2
     with pytest.raises(MissingWeights, match="absent"):
-        list(shared_out(two, iter(["refuse"]), lost))
+        done_by(two, iter(["refuse"]))
 
 
 def test_the_engine_does_not_change_the_result(tmp_path, monkeypatch):

@@ -15,12 +15,13 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from anonymizer import build, shards, units
+from anonymizer import build, rows, shards, units
 from anonymizer.errors import Doubtful, UnknownPart, VeilframeError
 from anonymizer.manifest import Row
 from anonymizer.mirror import Entry, entries
 from anonymizer.settings import Checking, Detection, Painting, Settings
-from anonymizer.units import Outcome, Unit, Worker
+from anonymizer.tasks import Outcome, Unit
+from anonymizer.units import Worker
 from anonymizer.video.encoding import output_suffix
 from tests import reports
 from tests.anonymizer.test_shards import contents, shard
@@ -60,6 +61,7 @@ class Bench:
 
     def do(self, name: str, known: Row | None = None, **changes: bool) -> Outcome:
         outcome = self.worker(self.unit(name, known, **changes))
+        assert isinstance(outcome, Outcome)
         assert list(self.state.glob("work/me/*")) == []
         assert self.state.joinpath("work", "me").stat().st_mode & 0o77 == 0
         return outcome
@@ -280,7 +282,7 @@ def test_a_doubt_is_counted_and_nothing_is_published(bench):
 
 def test_a_repair_is_said(bench):
     seen = reports.verification(repaired=[reports.doubt()])
-    row = units._tally(Row(path="a", kind="image", verdict="failed"), [
+    row = rows.tally(Row(path="a", kind="image", verdict="failed"), [
         reports.report(), reports.report(verification=seen),
     ])  # fmt: skip
     assert (row.verdict, row.repaired, row.faces, row.members) == ("repaired", 1, 600, 2)

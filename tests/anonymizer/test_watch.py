@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-import random
-import signal
 import subprocess
 import sys
 import threading
-import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -390,41 +386,6 @@ def test_the_command_does_it_for_real(bench):
     out = sorted(path.name for path in bench.outbox.iterdir())
     assert out == ["a_anonymized.mp4", "a_anonymized.report.html", "a_anonymized.report.json"]
     assert (bench.inbox / "done" / "a.mp4").exists()
-
-
-@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
-@pytest.mark.timeout(900)
-def test_killed_at_random_while_files_arrive_everything_is_done_once(bench, kills):
-    rng = random.Random(kills)
-    film = Film(frames=3, size=(96, 64)).write(bench.root / "film.mp4").read_bytes()
-    names = [f"{number % 3}/{number}.mp4" for number in range(2 * kills)]
-    events: list[dict[str, str]] = []
-    for attempt in range(kills + 1):
-        for name in names[2 * attempt : 2 * attempt + 2]:
-            target = bench.inbox / name
-            target.parent.mkdir(exist_ok=True)
-            with target.open("wb") as file:
-                file.write(film)
-        last = attempt == kills
-        process = subprocess.Popen(
-            command(bench.inbox, bench.outbox, *(["--once"] if last else [])),
-            cwd=ROOT, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        if not last:
-            time.sleep(rng.uniform(0.5, 8))
-            process.send_signal(signal.SIGKILL)
-        text, _ = process.communicate(timeout=300)
-        events += [json.loads(line) for line in text.splitlines() if line.endswith("}")]
-    assert process.returncode == 0
-    results = [p for p in bench.outbox.rglob("*") if p.is_file()]
-    films = sorted(p.relative_to(bench.outbox).as_posix() for p in results if p.suffix == ".mp4")
-    assert films == sorted(f"{name[:-4]}_anonymized.mp4" for name in names)
-    assert not [path for path in results if path.name.startswith(".")]
-    assert sorted(p.name for p in (bench.inbox / "done").rglob("*.mp4")) == sorted(
-        Path(name).name for name in names
-    )
-    told = Counter(event["path"] for event in events if event["kind"] == "done")
-    assert set(told.values()) <= {1}
 
 
 def test_stamps_of_gone_files_are_errors(tmp_path):

@@ -17,7 +17,7 @@ import pytest
 
 from anonymizer import workers
 from anonymizer.errors import MissingWeights
-from anonymizer.workers import Processes, Pulse, Trade, shared_out
+from anonymizer.workers import Crew, Processes, Pulse, Trade, shared_out
 
 
 class Clerk:
@@ -97,9 +97,13 @@ def lost(task: str, late: bool) -> str:
     return f"{task} {'late' if late else 'lost'}"
 
 
+def done_by(crew: Crew[str, str], tasks: Iterator[str]) -> list[str]:
+    return [result for _, result in shared_out(crew, tasks, lost)]
+
+
 def test_every_task_is_done_once_by_some_worker(tmp_path):
     with crew(tmp_path, 2) as made:
-        results = list(shared_out(made, iter("abcdef"), lost))
+        results = done_by(made, iter("abcdef"))
     assert sorted(result.split()[0] for result in results) == list("abcdef")
     assert len({result.split()[1] for result in results}) == 2
 
@@ -107,7 +111,7 @@ def test_every_task_is_done_once_by_some_worker(tmp_path):
 def test_a_worker_that_dies_is_replaced_and_its_task_tried_once_more(tmp_path):
     tasks = ["a", "once x", "b", "die y", "c"]
     with crew(tmp_path, 1) as made:
-        results = list(shared_out(made, iter(tasks), lost))
+        results = done_by(made, iter(tasks))
     done = [result.rpartition(" ")[0] for result in results]
     assert sorted(done) == ["a", "b", "c", "die y", "once x"]
     assert "die y lost" in results
@@ -116,7 +120,7 @@ def test_a_worker_that_dies_is_replaced_and_its_task_tried_once_more(tmp_path):
 def test_a_worker_that_is_stuck_is_killed_and_its_task_not_tried_again(tmp_path, monkeypatch):
     monkeypatch.setattr(workers, "TICK_S", 0.05)
     with crew(tmp_path, 1, limit_s=0.3) as made:
-        results = list(shared_out(made, iter(["stuck x", "a"]), lost))
+        results = done_by(made, iter(["stuck x", "a"]))
         assert not _alive(Path("/proc") / (tmp_path / "x").read_text())
     assert results[0] == "stuck x late"
     assert results[1].startswith("a ")
@@ -126,7 +130,7 @@ def test_a_worker_that_is_stuck_is_killed_and_its_task_not_tried_again(tmp_path,
 def test_a_worker_that_gets_on_has_all_the_time_it_needs(tmp_path, monkeypatch):
     monkeypatch.setattr(workers, "TICK_S", 0.05)
     with crew(tmp_path, 1, limit_s=0.4) as made:
-        (result,) = shared_out(made, iter(["slow"]), lost)
+        (result,) = done_by(made, iter(["slow"]))
     assert result.startswith("slow ")
 
 
@@ -154,7 +158,7 @@ def test_what_a_worker_leaves_is_cleared_up_when_it_is_gone(tmp_path):
         return sorted(path.name for path in tmp_path.glob("worker-*"))
 
     with crew(tmp_path, 1) as made:
-        results = list(shared_out(made, iter(["die y", "a"]), lost))
+        results = done_by(made, iter(["die y", "a"]))
         assert names() == ["worker-2"]
     assert results[0] == "die y lost"
     assert names() == []
@@ -162,18 +166,18 @@ def test_what_a_worker_leaves_is_cleared_up_when_it_is_gone(tmp_path):
 
 def test_an_idle_worker_that_dies_costs_nothing(tmp_path):
     with crew(tmp_path, 1) as made:
-        (first,) = shared_out(made, iter(["a"]), lost)
+        (first,) = done_by(made, iter(["a"]))
         os.kill(int(first.split()[1]), signal.SIGKILL)
         while os.path.exists(f"/proc/{first.split()[1]}/fd/0"):  # noqa: PTH110 - until it is gone
             time.sleep(0.01)
-        (second,) = shared_out(made, iter(["b"]), lost)
+        (second,) = done_by(made, iter(["b"]))
     assert second.startswith("b ")
     assert second.split()[1] != first.split()[1]
 
 
 def test_an_error_that_concerns_all_work_is_raised(tmp_path):
     with crew(tmp_path, 1) as made, pytest.raises(MissingWeights, match="absent"):
-        list(shared_out(made, iter(["refuse"]), lost))
+        done_by(made, iter(["refuse"]))
 
 
 def test_no_task_is_looked_at_before_a_worker_is_idle(tmp_path):
