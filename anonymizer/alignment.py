@@ -23,6 +23,10 @@ FEATHER: Final = 6.0
 """Width of the feather, pixels at 128."""
 BOX_REACH: Final = 1.07
 """The ellipse in a detector's box, made larger by this, belongs to the core."""
+HAIRLINE: Final = 11.0
+"""Height that hairlines do not exceed, pixels at 128."""
+SURE: Final = 3.0
+"""Error in the height of landmarks that is usual, pixels at 128."""
 _MIDDLE: Final = (63.5, 64.0)
 _WIDTH, _HEIGHT = 36.0, 48.0
 _POWER: Final = 2.5
@@ -135,11 +139,13 @@ def protected_mask(
     y, x = np.mgrid[:size, :size].astype(np.float64)
     grid = np.stack([x, y], axis=-1)
     aligned = canonical.crop_from_frame(landmarks, canonical.REFERENCE_SIZE)
-    level = _oval(geometry.apply(aligned, landmarks)).level(geometry.apply(aligned, grid))
+    points, places = geometry.apply(aligned, landmarks), geometry.apply(aligned, grid)
+    level = _oval(points).level(places)
     if box is not None:
         matrix = np.eye(3) if frame_from_crop is None else frame_from_crop
         unit = geometry.scale_of(aligned) / geometry.scale_of(matrix)
-        level = np.minimum(level, _box_level(box, geometry.apply(matrix, grid)) * unit)
+        ellipse = _box_level(box, geometry.apply(matrix, grid)) * unit
+        level = np.minimum(level, np.maximum(ellipse, _hairline(points) - places[..., 1]))
     return (1 - level / FEATHER).clip(0, 1).astype(np.float32)
 
 
@@ -147,9 +153,21 @@ def _oval(landmarks: NDArray[np.float64]) -> _Oval:
     """The template for landmarks in the canonical crop of 128 pixels."""
     eyes, mouth = landmarks[:2].mean(axis=0), landmarks[3:].mean(axis=0)
     turn = float(landmarks[2, 0] - (eyes[0] + mouth[0]) / 2)
-    forward, back = max(_WIDTH, abs(turn) + 14.0), _WIDTH + 0.5 * min(abs(turn), 24.0)
+    forward = max(_WIDTH - 0.8 * abs(turn), abs(turn) + 14.0)
+    back = _WIDTH + 0.5 * min(abs(turn), 24.0)
     left, right = (back, forward) if turn > 0 else (forward, back)
     return _Oval(_MIDDLE, left, right, _HEIGHT)
+
+
+def _hairline(landmarks: NDArray[np.float64]) -> float:
+    """Height above which no face is, in the canonical crop of 128 pixels.
+
+    Boxes often reach into the hair. The less eyes and mouth are where a face has them, as when they
+    were misplaced, the higher it lies.
+    """
+    off = landmarks[[0, 1, 3, 4], 1] - canonical.MEAN_LANDMARKS[[0, 1, 3, 4], 1]
+    doubt = max(0.0, float(np.sqrt(np.square(off).mean())) - SURE)
+    return HAIRLINE - 4.0 * doubt
 
 
 def _box_level(box: Box, points: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anonymizer import geometry
-from anonymizer.alignment import BOX_REACH, FEATHER, place, place_in, protected_mask
+from anonymizer.alignment import BOX_REACH, FEATHER, HAIRLINE, place, place_in, protected_mask
 from anonymizer.data import Face, Track
 from anonymizer.head import canonical
 from tests.factories import face
@@ -106,8 +106,33 @@ def test_the_core_holds_the_enlarged_ellipse_of_the_box_and_all_landmarks(one):
     rim = geometry.centre(one.box) + 0.96 * BOX_REACH * half * np.stack(
         [np.cos(angles), np.sin(angles)], axis=1
     )
-    for point in (*geometry.apply(placement.crop_from_frame, rim), *placement.landmarks):
+    assert one.landmarks is not None
+    upright = canonical.crop_from_frame(one.landmarks, 128)
+    face = rim[geometry.apply(upright, rim)[:, 1] > HAIRLINE + 1]
+    assert len(face) >= 20
+    for point in (*geometry.apply(placement.crop_from_frame, face), *placement.landmarks):
         assert at(mask, point) == 1
+
+
+TALL = (16.0, -40.0, 112.0, 116.0)
+"""A box that reaches far into the hair of the mean face."""
+
+
+def test_no_hair_is_protected_where_the_landmarks_are_those_of_a_face():
+    mask = protected_mask(canonical.MEAN_LANDMARKS, 128, box=TALL)
+    assert mask[: int(HAIRLINE - FEATHER)].max() == 0
+    assert mask[int(HAIRLINE) + 1, 44:84].min() == 1
+
+
+def test_misplaced_landmarks_take_nothing_from_the_ellipse_of_the_box():
+    points = canonical.MEAN_LANDMARKS + np.array([[0, 12], [0, 12], [0, 0], [0, -12], [0, -12]])
+    upright = canonical.crop_from_frame(points, 128)
+    mask = protected_mask(points, 128, box=TALL)
+    y, x = np.mgrid[:128, :128]
+    inside = np.hypot((x - 64) / 48, (y - 38) / 78) < 1
+    above = geometry.apply(upright, np.stack([x, y], -1).astype(float))[..., 1] < HAIRLINE - 2
+    assert (inside & above).sum() > 300
+    assert mask[inside].min() == 1
 
 
 def test_hair_line_chin_and_ears_are_core_and_shoulders_are_not():
