@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,12 +12,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer import build, live, outcomes, pipeline, verify
+from anonymizer import build, fingerprint, live, outcomes, pipeline, verify
 from anonymizer.crew import crew_for
 from anonymizer.data import Frame
 from anonymizer.errors import (
     Doubtful,
-    JobError,
     SourceChanged,
     UnreadablePlan,
     UnreadableVideo,
@@ -34,6 +31,7 @@ from anonymizer.rendering import Task, Written, joined, opened, whole
 from anonymizer.repair import repaired
 from anonymizer.report import Report, Verification
 from anonymizer.settings import Settings
+from anonymizer.sparing import Witness, written
 from anonymizer.video.images import ImageSource
 from anonymizer.video.media import open_source
 from anonymizer.video.publish import atomic_output, folder_of
@@ -100,28 +98,24 @@ class Anonymizer:
         seconds: dict[str, float] = {}
         film = open_source(source)
         with folder_of(destination), atomic_output(destination, overwrite=overwrite) as target:
-            before = sha256_of(source)
+            before = fingerprint.of_file(source)
             opened(self.crew, source, film, target)  # refuses before the long work
             with _timed(seconds, "find"):
                 plan = _of_this(planned, source, before) or self._plan(source, film, progress)
             task = Task(source, film, before, plan, self.crew)
-            with _timed(seconds, "paint"):
-                written = _written(task, parts, target, progress)
-            with _timed(seconds, "check"):
-                checked = self._verified(task, target, progress)
+            made, checked = self._made(task, parts, target, seconds, progress)
             if checked.doubts and self.settings.checking.on_doubt == "cover":
                 with _timed(seconds, "repair"):
                     size = film.info.width, film.info.height
                     task = replace(task, plan=repaired(plan, checked.doubts, size))
-                    written = whole(task, target)
-                    again = self._verified(task, target, None)
+                    made, again = self._made(task, None, target, {}, None)
                     checked = replace(again, repaired=checked.doubts)
-            if sha256_of(source) != before:
+            if fingerprint.of_file(source) != before:
                 raise SourceChanged(source, "changed while it was read; run again")
-            done = self._report(task, destination, written, checked, seconds)
+            done = self._report(task, destination, made, checked, seconds)
             if checked.verdict == "doubt":
                 raise Doubtful(destination, f"not published: {checked.reason}", done)
-            after = sha256_of(target)
+            after = fingerprint.of_file(target)
         return replace(done, output_sha256=after)
 
     def plan(self, source: Path, *, progress: Progress | None = None) -> PlanFile:
@@ -130,7 +124,7 @@ class Anonymizer:
         Raises:
             JobError: if it cannot be read.
         """
-        before = sha256_of(source)
+        before = fingerprint.of_file(source)
         found = self._plan(source, open_source(source), progress)
         return PlanFile(found, before, self.settings.described())
 
@@ -164,21 +158,47 @@ class Anonymizer:
             raise UnreadableVideo(source, "holds no frame that can be decoded")
         return plan
 
-    def _verified(self, task: Task, target: Path, progress: Progress | None) -> Verification:
-        return verify.examine(
+    def _made(
+        self,
+        task: Task,
+        parts: Mapping[range, Path] | None,
+        target: Path,
+        seconds: dict[str, float],
+        progress: Progress | None,
+    ) -> tuple[Written, Verification]:
+        """Write the film and look at it; without copies if those do not decode as they ought to."""
+        with _timed(seconds, "paint"):
+            made = _written(task, parts, target, progress)
+        with _timed(seconds, "check"):
+            checked, same = self._verified(task, made, target, progress)
+        if same:
+            return made, checked
+        with _timed(seconds, "paint"):
+            made = whole(task, target, reason="the film with copies did not decode as it ought to")
+        with _timed(seconds, "check"):
+            return made, self._verified(task, made, target, None)[0]
+
+    def _verified(
+        self, task: Task, made: Written, target: Path, progress: Progress | None
+    ) -> tuple[Verification, bool]:
+        """What there is to see, and whether a film with copies decodes as it ought to."""
+        witness = Witness(made)
+        checked = verify.examine(
             open_source(task.source),
             open_source(target),
             task.plan,
             self.crew.second,
             embedder=self.crew.embedder,
+            witness=witness,
             progress=progress,
         )
+        return checked, witness.content
 
     def _report(
         self,
         task: Task,
         destination: Path,
-        written: Written,
+        made: Written,
         checked: Verification,
         seconds: dict[str, float],
     ) -> Report:
@@ -194,9 +214,10 @@ class Anonymizer:
             shots=len(plan.starts),
             tracks=outcomes.tracks(plan, film.info.time_base),
             unconfirmed=plan.unconfirmed,
-            streams=written.streams,
+            streams=made.streams,
+            smart_copy=made.smart_copy,
             skipped_packets=film.skipped,
-            warnings=(*film.warnings, *written.warnings),
+            warnings=(*film.warnings, *made.warnings),
             non_interference=self.settings.painting.non_interference,
             verification=checked,
             motion=MOTION if self.settings.follows else (),
@@ -247,7 +268,7 @@ def _written(
     task: Task, parts: Mapping[range, Path] | None, target: Path, progress: Progress | None
 ) -> Written:
     if parts is None:
-        return whole(task, target, progress)
+        return written(task, target, progress)
     if isinstance(task.film, VideoSource):
         task.film.timetable()  # says what is wrong with the film, as reading it whole does
     return joined(task, parts, target)
@@ -262,21 +283,9 @@ def _of_this(planned: PlanFile | None, source: Path, fingerprint: str) -> Plan |
     return planned.plan
 
 
-def sha256_of(path: Path) -> str:
-    """Hash of a file's bytes.
-
-    Raises:
-        JobError: if it cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise JobError(path, f"cannot be read ({os.strerror(error.errno or 0)})") from error
-
-
 @contextmanager
 def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
     start = time.perf_counter()
     yield
-    seconds[stage] = round(time.perf_counter() - start, 3)
+    took = time.perf_counter() - start
+    seconds[stage] = round(seconds.get(stage, 0) + took, 3)

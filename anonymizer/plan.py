@@ -60,6 +60,15 @@ class Plan:
         """Tracks with a face in some frame of ``[start, stop)``."""
         return [track for track in self.tracks if track.start < stop and start < track.stop]
 
+    def hides(self) -> NDArray[np.bool_]:
+        """``(F,)`` True for every frame in which anything is to be painted."""
+        there = np.zeros(len(self.pts), np.bool_)
+        spans = [(track.start, track.stop) for track in self.tracks if self.action(track) != "keep"]
+        spans += [(zone.start, zone.stop) for zone in self.zones if zone.action == "always"]
+        for start, stop in spans:
+            there[start:stop] = True
+        return there
+
     def action(self, track: Track) -> Action:
         """What becomes of a track: what it says itself, unless a zone lets it be kept."""
         kept = any(zone.action == "ignore" and zone.holds(track) for zone in self.zones)

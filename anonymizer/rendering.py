@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 from anonymizer import pipeline
 from anonymizer.crew import Crew
@@ -14,7 +13,7 @@ from anonymizer.errors import SourceChanged, UnwritableOutput
 from anonymizer.identities import identities
 from anonymizer.pipeline import PlanMismatch, Progress
 from anonymizer.plan import Plan
-from anonymizer.report import StreamOutcome
+from anonymizer.report import SmartCopy, StreamOutcome
 from anonymizer.video.encoding import Encoding, encoding_for
 from anonymizer.video.images import ImageSink, ImageSource
 from anonymizer.video.joining import join
@@ -27,18 +26,19 @@ from anonymizer.video.source import VideoSource
 from anonymizer.video.timetable import Indivisible
 
 
-class Written(Protocol):
-    """What became of a film besides its picture."""
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of a film besides what was painted."""
 
-    @property
-    def streams(self) -> tuple[StreamOutcome, ...]:
-        """Every stream of the source."""
-        ...
-
-    @property
-    def warnings(self) -> list[str]:
-        """What the result lacks because its container cannot hold it."""
-        ...
+    streams: tuple[StreamOutcome, ...]
+    """Every stream of the source."""
+    warnings: tuple[str, ...]
+    """What the result lacks because its container cannot hold it."""
+    smart_copy: SmartCopy
+    copied: tuple[range, ...] = ()
+    """Frames that were not encoded again."""
+    drawn: Mapping[int, bytes] = field(default_factory=dict)
+    """By pts of frames that were, beside those: `digest_of` what their encoder has made of them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,8 +74,16 @@ def opened(
     )
 
 
-def whole(task: Task, target: Path, progress: Progress | None = None) -> Written:
-    """Paint and write all of a film.
+def whole(
+    task: Task, target: Path, progress: Progress | None = None, *, reason: str = ""
+) -> Written:
+    """Paint and encode all of a film.
+
+    Args:
+        task: The film.
+        target: File to write.
+        progress: Told after every chunk.
+        reason: Why nothing is copied.
 
     Raises:
         SourceChanged: if it is not the film that was planned.
@@ -88,7 +96,7 @@ def whole(task: Task, target: Path, progress: Progress | None = None) -> Written
                 sink.write(frame)
     except PlanMismatch as error:
         raise _changed(task, error) from error
-    return sink
+    return Written(sink.streams, tuple(sink.warnings), SmartCopy(0, 0, 0, reason))
 
 
 def run(
@@ -108,7 +116,13 @@ def run(
         SourceChanged: if it is not the film that was planned.
         UnwritableOutput: if the part cannot be written.
     """
-    encoding = encoding_of(task, target)
+    encode(task, frames, part, encoding_of(task, target), progress)
+
+
+def encode(
+    task: Task, frames: range, part: Path, encoding: Encoding, progress: Progress | None = None
+) -> None:
+    """``run`` with an encoding of one's own."""
     try:
         write_run(part, _painted(task, frames, progress), task.film.info, encoding)
     except PlanMismatch as error:
@@ -127,7 +141,9 @@ def joined(task: Task, parts: Mapping[range, Path], target: Path) -> Written:
         raise UnwritableOutput(target, "its parts are not all of it; make those that are missing")
     audio = task.crew.settings.media.audio
     encoding = encoding_of(task, target)
-    return join(target, task.source, task.film.info, encoding, pieces, audio=audio)
+    done = join(target, task.source, task.film.info, encoding, pieces, audio=audio)
+    copy = SmartCopy(0, 0, 0, "the film was done in pieces")
+    return Written(done.streams, tuple(done.warnings), copy)
 
 
 def encoding_of(task: Task, target: Path) -> Encoding:

@@ -52,6 +52,20 @@ class Recognition:
 
 
 @dataclass(frozen=True, slots=True)
+class SmartCopy:
+    """Groups of pictures without anything to hide that were copied packet for packet."""
+
+    groups: int
+    """Copied as they are."""
+    of: int
+    """Groups that the film has; 0 where that was not looked at."""
+    frames: int
+    """In those that were copied; decoded from the output they are bit for bit the original's."""
+    reason: str = ""
+    """Why nothing was copied; empty if something was."""
+
+
+@dataclass(frozen=True, slots=True)
 class Verification:
     """What a second look at a finished film, decoded afresh, has shown."""
 
@@ -189,6 +203,8 @@ class Report:
     """Sightings at low scores that no track confirms; nothing hides them."""
     streams: tuple[StreamOutcome, ...]
     """Every stream of the input."""
+    smart_copy: SmartCopy
+    """What of the picture was not encoded again."""
     skipped_packets: int
     """Damaged packets of the input that could not be decoded."""
     warnings: tuple[str, ...]

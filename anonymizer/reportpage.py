@@ -11,7 +11,7 @@ from typing import Final
 from xml.etree.ElementTree import Element
 
 from anonymizer.markup import element, table, text_of
-from anonymizer.report import Doubt, Recognition, Report, TrackOutcome
+from anonymizer.report import Doubt, Recognition, Report, SmartCopy, TrackOutcome
 from anonymizer.reportchart import KINDS, counts_of, coverage, moments
 
 HEAD: Final = '<!DOCTYPE html>\n<html lang="en"><head><meta name="generator" content="veilframe">'
@@ -192,6 +192,7 @@ def _making(report: Report) -> Iterator[Element]:
         if report.non_interference
         else "What was painted was made of the original faces: they may be recognised in it.",
     )
+    yield element("p", _copied(report.smart_copy))
     if report.motion:
         count = _count(len(report.motion), "number")
         yield element("p", f"{count} read off every face: {', '.join(report.motion)}.")
@@ -201,6 +202,15 @@ def _making(report: Report) -> Iterator[Element]:
     yield _facts("Versions", report.versions)
     hashes = {"original": report.source_sha256, "output": report.output_sha256 or "not published"}
     yield _facts("SHA-256", hashes)
+
+
+def _copied(copy: SmartCopy) -> str:
+    if copy.reason:
+        return f"All pictures were encoded again, even without faces: {copy.reason}."
+    return (
+        f"{copy.groups} of {_count(copy.of, 'group')} of pictures, {_count(copy.frames, 'frame')} "
+        "without anything to hide, are copied from the original as they were."
+    )
 
 
 def _facts(title: str, facts: Mapping[str, object]) -> Element:

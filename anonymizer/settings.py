@@ -131,6 +131,9 @@ class Media:
                 raise UsageError("crf and lossless exclude each other; give one")
 
 
+    smart_copy: bool = True
+    """Copy groups of pictures that hold nothing to hide as they are, where that can be done (H.264
+    whose codec, quality and preset were not chosen); the report says how many, or why not."""
 @dataclass(frozen=True, slots=True)
 class Checking:
     """How a finished film is looked at again before it is published."""

@@ -62,6 +62,7 @@ def examine(
     *,
     embedder: Embedder | None = None,
     guessed: bool = True,
+    witness: Callable[[Frame, Frame], None] | None = None,
     progress: Told | None = None,
 ) -> Verification:
     """Compare a film with its original, frame by frame.
@@ -77,6 +78,7 @@ def examine(
         embedder: Looks whether a new face is the old person's.
         guessed: Whether places between and beyond sightings count: only who made the output can
             insist that it changed there too.
+        witness: Shown every pair of frames.
         progress: Told after every batch.
     """
     tally = _Tally()
@@ -86,6 +88,8 @@ def examine(
         counted = tally.faces
         found = second.detector.detect([one for one, _ in batch]) if second else [[]] * len(batch)
         for pair, seen in zip(batch, found, strict=True):
+            if witness:
+                witness(*pair)
             finder = second.name if second else ""
             _compare(pair, plan, seen, finder, embedder, tally, guessed=guessed)
         if progress:

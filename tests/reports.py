@@ -8,7 +8,15 @@ from typing import Any
 
 from anonymizer.data import Action, Origin
 from anonymizer.head.expression import MOTION
-from anonymizer.report import Doubt, Report, Span, StreamOutcome, TrackOutcome, Verification
+from anonymizer.report import (
+    Doubt,
+    Report,
+    SmartCopy,
+    Span,
+    StreamOutcome,
+    TrackOutcome,
+    Verification,
+)
 from anonymizer.settings import Settings
 
 
@@ -56,6 +64,7 @@ def report(**changes: Any) -> Report:
             StreamOutcome(1, "audio", "aac", "deu", "copied", ""),
             StreamOutcome(2, "data", "", None, "dropped", "may show or tell who was filmed"),
         ),
+        smart_copy=SmartCopy(3, 5, 60),
         skipped_packets=0,
         warnings=(),
         non_interference=True,

@@ -67,6 +67,7 @@ OPTIONS: Final[dict[str, tuple[Any, str]]] = {
     "media.audio": (Audio, "Default: keep."),
     "media.codec": (Codec, "Encoder of the video. Default: the source's kind."),
     "media.preset": (Preset, "How long the encoder may think. Default: medium."),
+    "media.smart_copy": (bool, "Copy pictures as they are where nothing is hidden. Default: on."),
     "checking.second_detector": (
         str,
         "Looks for what was missed: a detector, none, or auto: the first whose weights are there.",

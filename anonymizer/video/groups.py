@@ -42,6 +42,8 @@ _CLOCKS: Final = (1, 1, 1, 2, 2, 3, 3, 2, 3)
 """How many times of a clock a message about timing may hold, by how the picture is shown."""
 _MOST_REFERENCES: Final = 3
 """What our encoder looks back at by itself."""
+_PREDICTIVE: Final = 244
+"""Profile of lossless pictures."""
 _NUMBERS: Final = 32
 """Of sequence parameter sets."""
 
@@ -217,6 +219,9 @@ def matching(encoding: Encoding, info: StreamInfo, groups: Groups) -> Encoding:
         raise Indivisible(str(error)) from error
     if _normal(ours.look) != _normal(groups.sps.look):
         raise Indivisible("its pictures are described otherwise than ours would be")
+    if ours.profile == _PREDICTIVE != groups.sps.profile:
+        # seen to be decoded wrongly by FFmpeg where a stream changes to it
+        raise Indivisible("lossless pictures of ours need another profile")
     if (ours.reorder or 0) > groups.reorder:
         raise Indivisible("ours are reordered further than its pictures")
     return matched

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
+from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -12,14 +13,17 @@ from typing import Self
 import av
 import numpy as np
 from av.stream import Stream
+from av.video.codeccontext import VideoCodecContext
 from numpy.typing import NDArray
 
+from anonymizer.data import Frame
 from anonymizer.errors import SourceChanged, UnwritableOutput
 from anonymizer.video import nals
 from anonymizer.video.configuration import Configuration
 from anonymizer.video.damage import Damage
 from anonymizer.video.failures import reading
 from anonymizer.video.groups import Groups
+from anonymizer.video.native import Native, Samples, layout_of, planes_of
 from anonymizer.video.packets import open_input, packets_of, picture_stream
 from anonymizer.video.runs import Coded, Run
 
@@ -129,3 +133,42 @@ def said_of(groups: Groups, runs: Sequence[Run], path: Path) -> bytes:
         return groups.extradata
     ours, theirs = Configuration.read(said.pop()), groups.configuration
     return Configuration(theirs.sps + ours.sps, theirs.pps + ours.pps).box()
+
+
+def same_picture(one: Frame, other: Frame) -> bool:
+    """Whether two frames show the same, sample for sample as far as samples are known."""
+    if isinstance(one.native, Native) and isinstance(other.native, Native):
+        pairs = zip(one.native.planes, other.native.planes, strict=True)
+        alike = one.native.layout == other.native.layout
+        return alike and all(np.array_equal(*planes) for planes in pairs)
+    return np.array_equal(one.image, other.image)
+
+
+def digest_of(frame: Frame) -> bytes:
+    """A hash of all samples of a decoded frame; empty if they are not known."""
+    return _digest(frame.native.planes) if isinstance(frame.native, Native) else b""
+
+
+def digests_of(run: Run) -> dict[int, bytes]:
+    """``digest_of`` every frame of a run of H.264 that is decoded by itself, by pts."""
+    decoder = av.CodecContext.create("h264", "r")
+    assert isinstance(decoder, VideoCodecContext)
+    decoder.extradata = run.extradata
+    found: dict[int, bytes] = {}
+    for coded in (*run, None):
+        packet: av.Packet[Stream] | None = None
+        if coded is not None:
+            packet = av.Packet(coded.content)
+            packet.pts = coded.pts
+        for picture in decoder.decode(packet):
+            layout = layout_of(picture.format.name)
+            if layout is not None and picture.pts is not None:
+                found[picture.pts] = _digest(planes_of(picture, layout))
+    return found
+
+
+def _digest(planes: Iterable[Samples]) -> bytes:
+    made = blake2b(digest_size=16)
+    for plane in planes:
+        made.update(np.ascontiguousarray(plane).data)
+    return made.digest()

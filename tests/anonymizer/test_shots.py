@@ -1,5 +1,6 @@
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -185,6 +186,34 @@ def test_chunks_are_made_while_the_film_is_read():
 
     next(chunks(feed(), (), length=4, overlap=1))
     assert taken == [0, 1, 2, 3, 4]
+
+
+@given(
+    count=st.integers(1, 60),
+    starts=st.sets(st.integers(1, 60)),
+    left_out=st.sets(st.integers(0, 59)),
+    overlap=st.integers(0, 3),
+    more=st.integers(1, 9),
+)
+def test_chunks_have_the_same_borders_where_frames_are_left_out(
+    count, starts, left_out, overlap, more
+):
+    film = [frame(index, image=TINY.copy()) for index in range(count)]
+    options: dict[str, Any] = {"length": overlap + more, "overlap": overlap}
+    home = {
+        shown.index: (chunk.shot, chunk.body[0].index)
+        for chunk in chunks(film, starts, **options)
+        for shown in chunk.body
+    }
+    rest = [shown for shown in film if shown.index not in left_out]
+    written = []
+    for chunk in chunks([film[0], *(one for one in rest if one.index)], starts, **options):
+        indices = [shown.index for shown in chunk.frames]
+        assert indices == list(range(indices[0], indices[-1] + 1))
+        assert len({home[shown.index] for shown in chunk.body}) == 1
+        assert {home[index][0] for index in indices} == {chunk.shot}
+        written += [shown.index for shown in chunk.body]
+    assert written == sorted({0, *(shown.index for shown in rest)})
 
 
 def test_chunks_start_at_any_index_as_shot_zero():
