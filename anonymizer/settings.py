@@ -25,7 +25,19 @@ Expression = Literal["on", "off"]
 Match = Literal["tone", "none"]
 OnDoubt = Literal["cover", "stop"]
 EmbedderName = Literal["auto", "dlib", "none"]
-Codec = Literal["libx264", "libx265", "libvpx-vp9", "libsvtav1", "prores_ks", "ffv1"]
+Codec = Literal[
+    "libx264",
+    "libx265",
+    "libvpx-vp9",
+    "libsvtav1",
+    "prores_ks",
+    "ffv1",
+    "h264_nvenc",
+    "hevc_nvenc",
+    "av1_nvenc",
+    "h264_videotoolbox",
+    "hevc_videotoolbox",
+]
 Preset = Literal[
     "ultrafast",
     "superfast",

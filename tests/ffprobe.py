@@ -35,7 +35,8 @@ def told(path: Path) -> dict[str, Any]:
     return {
         "times": _times(path, film),
         "milliseconds": round(1000 * Fraction(whole["format"]["duration"])),
-        "picture": {key: film.get(key) for key in (*_SHAPE, *_COLOUR)},
+        "picture": _picture(film),
+        "signals": sorted(map(str, _signals(path, film))),
         "labels": [_labels(s) for s in streams if s is film or _copied(s)],
         "packets": _packets(path, [s for s in streams if _copied(s)]),
         "chapters": [
@@ -55,6 +56,28 @@ def _copied(stream: dict[str, Any]) -> bool:
 def _labels(stream: dict[str, Any]) -> tuple[Any, ...]:
     language = stream.get("tags", {}).get("language")
     return stream["codec_type"], stream["codec_name"], language, stream["disposition"]
+
+
+def _picture(film: dict[str, Any]) -> dict[str, Any]:
+    """Shape and colours; what goes without saying is said."""
+    told = {key: film.get(key) for key in (*_SHAPE, *_COLOUR)}
+    told["sample_aspect_ratio"] = told["sample_aspect_ratio"] or "1:1"
+    if str(told["pix_fmt"]).startswith(("gray", "gbr")):
+        told["color_range"] = told["color_range"] or "pc"
+    if str(told["pix_fmt"]).startswith("gbr"):
+        told["color_space"] = told["color_space"] or "gbr"
+    return told
+
+
+def _signals(path: Path, film: dict[str, Any]) -> list[dict[str, Any]]:
+    """How it is to be turned, and of what display and light the stream or its pictures tell."""
+    words = ("-show_frames", "-show_entries", "frame=side_data_list")
+    frame = asked(path, "-select_streams", str(film["index"]), *words)["frames"][0]
+    said = [*film.get("side_data_list", []), *frame.get("side_data_list", [])]
+    kinds = {"Display Matrix", "Mastering display metadata", "Content light level metadata"}
+    return list(
+        {one["side_data_type"]: one for one in said if one["side_data_type"] in kinds}.values()
+    )
 
 
 def _times(path: Path, film: dict[str, Any]) -> list[Fraction]:

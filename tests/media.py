@@ -161,6 +161,81 @@ TIME: Final = (
     ),
 )
 
+X265: Final[dict[str, Any]] = {
+    "codec": "libx265",
+    "options": {"preset": "ultrafast", "crf": "8", "x265-params": "log-level=none"},
+}
+_DISPLAY: Final = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)"
+HDR: Final[dict[str, Any]] = {
+    "codec": "libx265",
+    "pixel_format": "yuv420p10le",
+    "options": {
+        "preset": "ultrafast",
+        "x265-params": f"log-level=none:master-display={_DISPLAY}:max-cll=1000,400",
+    },
+}
+UHD: Final = (9, 16, 9, 1)
+
+
+def _plain(pixel_format: str, suffix: str = ".avi") -> Make:
+    """A film without compression."""
+    return _film(suffix, codec="rawvideo", pixel_format=pixel_format, options={}, frames=4)
+
+
+_WOVEN: Final = {"x264-params": "interlaced=1:mbtree=0"}
+
+
+def _ffv1(pixel_format: str) -> dict[str, Any]:
+    return {"codec": "ffv1", "options": {}, "pixel_format": pixel_format}
+
+
+def _prores(pixel_format: str) -> dict[str, Any]:
+    return {"codec": "prores_ks", "options": {}, "pixel_format": pixel_format}
+
+
+def _sheer(codec: str) -> dict[str, Any]:
+    options = {"auto-alt-ref": "0", "deadline": "realtime", "b": "1M"}
+    return {"codec": codec, "options": options, "pixel_format": "yuva420p"}
+
+
+def _v210() -> dict[str, Any]:
+    return {"codec": "v210", "options": {}, "pixel_format": "yuv422p10le"}
+
+
+PICTURE: Final = (
+    Row("4:2:2, H.264", _film(".mp4", pixel_format="yuv422p"), "kept"),
+    Row("4:4:4, H.264", _film(".mkv", pixel_format="yuv444p"), "kept"),
+    Row("10 bits, H.264", _film(".mp4", pixel_format="yuv420p10le"), "kept"),
+    Row("10 bits 4:2:2, HEVC", _film(".mov", **X265, pixel_format="yuv422p10le"), "kept"),
+    Row("12 bits 4:4:4, HEVC", _film(".mkv", **X265, pixel_format="yuv444p12le"), "kept"),
+    Row("12 bits, FFV1", _film(".mkv", **_ffv1("yuv422p12le")), "kept"),
+    Row("RGB of 10 bits, FFV1", _film(".mkv", **_ffv1("gbrp10le")), "kept"),
+    Row("ProRes 4:2:2", _film(".mov", **_prores("yuv422p10le"), colour=(1, 1, 1, 1)), "kept"),
+    Row("AV1", _film(".mp4", codec="libsvtav1", options={"preset": "12"}), "kept"),
+    Row("full range, BT.709", _film(".mp4", colour=(1, 1, 1, 2)), "kept"),
+    Row("limited range, BT.601", _film(".mp4", colour=(6, 6, 6, 1)), "kept"),
+    Row("HDR10 (PQ, BT.2020, mastering display)", _film(".mp4", **HDR, colour=UHD), "kept"),
+    Row("HLG, BT.2020", _film(".mkv", **HDR, colour=(9, 18, 9, 1)), "kept"),
+    Row("pixels that are not square", _film(".mp4", aspect=Fraction(64, 45)), "kept"),
+    Row("odd size, VP9", _film(".webm", **VP9, size=(63, 47)), "kept"),
+    Row("to be turned by 90 degrees", _film(".mp4", rotation=90), "kept"),
+    Row("to be turned by 180 degrees", _film(".mov", rotation=180), "kept"),
+    Row("to be mirrored", _film(".mp4", mirrored=True), "kept"),
+    Row("transparent, VP9", _film(".webm", **_sheer("libvpx-vp9")), "kept"),
+    Row("transparent, VP8", _film(".webm", **_sheer("libvpx")), "converted", "as VP9, not as vp8"),
+    Row("transparent, PNG", _film(".mov", **PNG | {"pixel_format": "rgba"}), "converted", "ProRes"),
+    Row("transparent, ProRes", _film(".mov", **_prores("yuva444p10le")), "converted", "to 10"),
+    Row("interlaced", _film(".mp4", options=X264 | _WOVEN), "converted", "interlaced; the lines"),
+    Row("grey", _film(".mkv", **_ffv1("gray")), "kept"),
+    Row("packed 4:2:2 (UYVY)", _plain("uyvy422"), "converted", "written as H.264, not as rawvideo"),
+    Row("NV12", _plain("nv12"), "converted", "written as H.264, not as rawvideo"),
+    Row("10 bits 4:2:2 (V210)", _film(".avi", **_v210()), "converted", "as H.264, not as v210"),
+    Row("RGB, no compression", _plain("bgr24"), "converted", "coarser than in the source"),
+    Row("RGB of 16 bits", _film(".mov", **PNG | {"pixel_format": "rgb48be"}), "converted", "to 12"),
+    Row("4:1:1 (DV)", _plain("yuv411p", ".nut"), "converted", "all samples are converted"),
+    Row("XYZ of 12 bits", _plain("xyz12le", ".nut"), "converted", "pass through 8 bits"),
+)
+
 STREAMS: Final = (
     Row("sound, AAC", _film(".mp4", audio="aac"), "kept"),
     Row("sound, Opus", _film(".webm", **VP9, audio="libopus"), "kept"),
@@ -279,7 +354,13 @@ def _text(folder: Path, content: str) -> Path:
     return path
 
 
-TABLES: Final = {"Time": TIME, "Streams": STREAMS, "Single pictures": PICTURES, "Faults": FAULTS}
+TABLES: Final = {
+    "Time": TIME,
+    "Picture": PICTURE,
+    "Streams": STREAMS,
+    "Single pictures": PICTURES,
+    "Faults": FAULTS,
+}
 """Heading to its rows."""
 ROWS: Final = {row.name: row for rows in TABLES.values() for row in rows}
 

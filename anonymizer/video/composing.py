@@ -12,6 +12,7 @@ from anonymizer.data import Frame
 from anonymizer.video.conversion import Converter
 from anonymizer.video.native import Layout, Native, Samples, layout_of, planes_of
 from anonymizer.video.orientation import Orientation
+from anonymizer.video.packing import packing_of
 
 
 class Composer:
@@ -41,12 +42,20 @@ class Composer:
         full: bool,
         chroma: str = "left",
     ) -> None:
-        self._size, self._format, self._orientation = size, pixel_format, orientation
-        self._layout = layout_of(pixel_format)
-        self._converter = Converter(size, pixel_format, matrix=matrix, full=full, chroma=chroma)
+        self._size, self._orientation = size, orientation
+        packing = packing_of(pixel_format) if layout_of(pixel_format) is None else None
+        packed = packing is not None and packing.layout.kind == "yuv"
+        self._packed = pixel_format if packed else None
+        self._format = packing.layout.name if packing and packed else pixel_format
+        self._layout = layout_of(self._format)
+        self._converter = Converter(size, self._format, matrix=matrix, full=full, chroma=chroma)
 
     def __call__(self, frame: Frame) -> av.VideoFrame:
         """The picture of a frame; it has no time, and nothing of what came with the source's."""
+        picture = self._composed(frame)
+        return picture if self._packed is None else picture.reformat(format=self._packed)
+
+    def _composed(self, frame: Frame) -> av.VideoFrame:
         native = frame.native
         if self._layout is None or not isinstance(native, Native):
             return self._converted(frame)

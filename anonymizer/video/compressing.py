@@ -15,7 +15,6 @@ from anonymizer.data import Frame, StreamInfo
 from anonymizer.video.colour import RGB, UNSPECIFIED, matrix_for, swscale_range
 from anonymizer.video.composing import Composer, keeps
 from anonymizer.video.encoding import Encoding
-from anonymizer.video.native import layout_of
 from anonymizer.video.orientation import orientation_for
 from anonymizer.video.packing import packing_of
 from anonymizer.video.signals import LOCATIONS, signals_in
@@ -50,8 +49,8 @@ def _describe_colour(context: VideoCodecContext, info: StreamInfo, encoding: Enc
 
 def _keeps(info: StreamInfo, encoding: Encoding) -> bool:
     """Whether samples of the source are written as they are."""
-    source, target = packing_of(info.pixel_format), layout_of(encoding.pixel_format)
-    return source is not None and target is not None and keeps(source.layout, target)
+    source, target = map(packing_of, (info.pixel_format, encoding.pixel_format))
+    return source is not None and target is not None and keeps(source.layout, target.layout)
 
 
 def _matrix(info: StreamInfo) -> int:
@@ -96,8 +95,15 @@ class Compressor:
         """Packets that are done once the encoder has this frame."""
         self._count += 1
         picture = self._compose(frame)
+        self._describe(picture)
         picture.pts, picture.time_base = frame.pts, frame.time_base
         return self._context.encode(picture)
+
+    def _describe(self, picture: av.VideoFrame) -> None:
+        """Say of a picture what was said of all: ProRes looks nowhere else."""
+        context = self._context
+        picture.color_primaries, picture.color_trc = context.color_primaries, context.color_trc
+        picture.colorspace, picture.color_range = context.colorspace, context.color_range
 
     def finish(self) -> list[av.Packet[Stream]]:
         """Packets of all frames that the encoder still has."""

@@ -11,6 +11,7 @@ import av
 from av.codec.codec import UnknownCodecError
 
 from anonymizer.video.native import Layout, layout_of
+from anonymizer.video.packing import packing_of
 
 MP4: Final = (".mp4", ".m4v")
 MOV: Final = (".mov",)
@@ -68,21 +69,28 @@ class Encoder:
     """Whether it halves the chroma of odd sizes."""
     smallest: int = 1
     """Shortest side in pixels."""
+    formats: tuple[str, ...] = ()
+    """The only pixel formats that it is given, by FFmpeg's names; empty: all that are planar."""
 
     @property
-    def layouts(self) -> tuple[Layout, ...]:
-        """What it takes, as planes; empty where this FFmpeg does not have it."""
-        return _layouts(self.name)
+    def layouts(self) -> dict[Layout, str]:
+        """What it takes, as planes and by name; empty where this FFmpeg does not have it."""
+        return _layouts(self.name, self.formats)
 
 
 @cache
-def _layouts(name: str) -> tuple[Layout, ...]:
+def _layouts(name: str, wanted: tuple[str, ...]) -> dict[Layout, str]:
     try:
-        formats = av.Codec(name, "w").video_formats or []
+        formats = [each.name for each in av.Codec(name, "w").video_formats or []]
     except UnknownCodecError:
-        return ()
-    found = (layout_of(each.name) for each in formats if not each.name.startswith("yuvj"))
-    return tuple(dict.fromkeys(layout for layout in found if layout is not None))
+        return {}
+    found: dict[Layout, str] = {}
+    for each in formats:
+        packing = packing_of(each) if each in wanted else None
+        layout = packing.layout if packing else None if wanted else layout_of(each)
+        if layout is not None and not each.startswith("yuvj"):
+            found.setdefault(layout, each)
+    return found
 
 
 def _x264(request: Request, layout: Layout) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import Final
 
 from anonymizer.data import StreamInfo
 from anonymizer.errors import UsageError
+from anonymizer.video.cards import CARDS, insist_on
 from anonymizer.video.encoders import (
     ENCODERS,
     FFV1,
@@ -68,7 +69,9 @@ class _Fit:
     @property
     def pixel_format(self) -> str:
         """FFmpeg's name."""
-        return "rgb24" if self.encoder is X264 and self.layout == _RGB else self.layout.name
+        if self.encoder is X264 and self.layout == _RGB:
+            return "rgb24"
+        return self.encoder.layouts.get(self.layout, self.layout.name)
 
 
 def output_suffix(suffix: str) -> str:
@@ -120,6 +123,7 @@ def encoding_for(
     fit = min(fits, key=lambda fit: _cost(fit, wanted, info, exact=lossless))
     extra = parameters(info.colour, fit.encoder.name)
     options = fit.encoder.options(Request(crf, lossless, preset, extra), fit.layout)
+    insist_on(fit.encoder, size, fit.pixel_format, options)
     said = _warnings(fit, stored, info, asked=codec is not None)
     if crf is not None and fit.encoder.crf is None:
         said += (f"{fit.encoder.title} has no constant rate factor; --crf is not used",)
@@ -134,7 +138,8 @@ def _stored(info: StreamInfo) -> Layout:
 
 def _wanted(info: StreamInfo, stored: Layout, *, lossless: bool) -> Layout:
     """The layout to aim at: few players show RGB, so that what is not planar becomes the usual."""
-    if lossless or stored.kind != "gbr" or stored.depth > 8 or layout_of(info.pixel_format):
+    exact = lossless or stored.depth > 8 or _family(info) == FFV1.family
+    if exact or stored.kind != "gbr" or layout_of(info.pixel_format):
         return stored
     return replace(_USUAL, alpha=stored.alpha)
 
@@ -159,7 +164,7 @@ def _candidates(
 
 
 def _asked(codec: str, suffix: str, *, lossless: bool) -> Encoder:
-    known = {encoder.name: encoder for encoder in ENCODERS}
+    known = {encoder.name: encoder for encoder in (*ENCODERS, *CARDS)}
     if codec not in known:
         raise UsageError(f"codec {codec!r} is not one of {', '.join(known)}")
     encoder = known[codec]

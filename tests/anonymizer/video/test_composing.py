@@ -1,6 +1,7 @@
 """What is not painted comes back as the samples it was, whatever their format."""
 
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from anonymizer.data import Frame
 from anonymizer.video.composing import Composer
 from anonymizer.video.native import Layout, Native, layout_of, planes_of
 from anonymizer.video.orientation import Orientation
+from anonymizer.video.packing import native_of, packing_of
 from anonymizer.video.sink import VideoSink
 from anonymizer.video.source import VideoSource
 from tests.films import make_video
@@ -228,3 +230,24 @@ def test_names_of_formats_are_understood_and_given(name, layout):
 @pytest.mark.parametrize("name", ["", "rgb24", "yuv411p", "yuv420p10be", "p010le", "grayf32le"])
 def test_other_formats_have_no_layout(name):
     assert layout_of(name) is None
+
+
+@pytest.mark.parametrize(
+    ("source", "target"), [("yuv420p10le", "p010le"), ("yuv420p", "nv12"), ("p010le", "p010le")]
+)
+def test_encoders_that_mix_planes_get_the_same_samples(source, target):
+    shown = av.VideoFrame(*SIZE, "yuv420p16le")
+    for plane in shown.planes:
+        plane.update(
+            np.random.default_rng(1).integers(0, 256, plane.buffer_size, np.uint8).tobytes()
+        )
+    shown = shown.reformat(format=source)
+    image = shown.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
+    native = native_of(shown, image)
+    assert native is not None
+    compose = Composer(SIZE, target, Orientation(), matrix=6, full=False)
+    made = compose(Frame(0, 0, Fraction(1), image, native))
+    packing = packing_of(target)
+    assert packing is not None
+    assert made.format.name == target
+    assert all(map(np.array_equal, packing.planes_of(made), native.planes))

@@ -12,8 +12,10 @@ from anonymizer import settings
 from anonymizer.data import StreamInfo
 from anonymizer.errors import UsageError
 from anonymizer.video import encoders
+from anonymizer.video.cards import CARDS
 from anonymizer.video.encoders import ENCODERS, PRESETS
 from anonymizer.video.encoding import encoding_for
+from anonymizer.video.native import Layout
 from anonymizer.video.sink import VideoSink
 from anonymizer.video.source import VideoSource
 from tests.films import make_video
@@ -50,6 +52,9 @@ def warnings(suffix: str, source: StreamInfo, **options: Any) -> tuple[str, ...]
         (".mp4", info("av1"), ("libsvtav1", "yuv420p")),
         (".mov", info("prores", "yuv422p10le"), ("prores_ks", "yuv422p10le")),
         (".mkv", info("ffv1", "yuva444p12le"), ("ffv1", "yuva444p12le")),
+        (".mkv", info("ffv1", "bgr0"), ("ffv1", "gbrp9le")),
+        (".mkv", info("hevc", "p010le"), ("libx265", "yuv420p10le")),
+        (".mp4", info("h264", "nv12"), ("libx264", "yuv420p")),
     ],
 )
 def test_a_film_is_written_as_what_it_is(suffix, source, expected):
@@ -71,6 +76,12 @@ def test_a_film_is_written_as_what_it_is(suffix, source, expected):
         (".mkv", info("hevc", "yuva420p"), ("libx265", "yuv420p"), "HEVC holds no transparency"),
         (".webm", info("prores", "yuv444p12le"), ("libvpx-vp9", "yuv444p"), "rounded to 8"),
         (".mkv", info("av1", "yuv444p"), ("libx264", "yuv444p"), "written as H.264, not as av1"),
+        (".mov", info("png", "rgba"), ("prores_ks", "yuva444p10le"), "as ProRes, not as png"),
+        (".mkv", info("gif", "bgra"), ("libvpx-vp9", "yuva420p"), "coarser than in the source"),
+        (".mp4", info("qtrle", "rgb24"), ("libx264", "yuv420p"), "coarser than in the source"),
+        (".mov", info("png", "rgb48be"), ("libx265", "gbrp12le"), "16 bits are rounded to 12"),
+        (".mkv", info("jpeg2000", "xyz12le"), ("libx264", "yuv420p"), "samples of 12 bits (xyz12"),
+        (".mkv", info("dvvideo", "yuv411p"), ("libx264", "yuv420p"), "converted from yuv411p"),
     ],
 )
 def test_what_cannot_be_kept_is_told(suffix, source, expected, warned):
@@ -157,7 +168,10 @@ def test_a_quality_that_an_encoder_does_not_take_is_told():
 
 
 def test_an_encoder_that_this_pyav_does_not_have_is_passed_over(monkeypatch):
-    monkeypatch.setattr(encoders, "_layouts", lambda name: () if name == "libx265" else LAYOUTS)
+    def layouts(name: str, _: object) -> dict[Layout, str]:
+        return {} if name == "libx265" else LAYOUTS
+
+    monkeypatch.setattr(encoders, "_layouts", layouts)
     assert chosen(".mp4", info("hevc"))[0] == "libx264"
     with pytest.raises(UsageError, match="this PyAV cannot write libx265"):
         encoding_for(Path("film.mp4"), info("hevc"), codec="libx265")
@@ -167,12 +181,12 @@ LAYOUTS = ENCODERS[0].layouts
 
 
 def test_settings_offer_what_there_is():
-    assert get_args(settings.Codec) == tuple(encoder.name for encoder in ENCODERS)
+    assert get_args(settings.Codec) == tuple(encoder.name for encoder in (*ENCODERS, *CARDS))
     assert get_args(settings.Preset) == PRESETS
 
 
 def test_unknown_encoders_take_nothing():
-    assert encoders._layouts("libnothing") == ()
+    assert encoders._layouts("libnothing", ()) == {}
 
 
 def test_better_quality_takes_more_room(tmp_path):
