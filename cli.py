@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import anonymizer
-from anonymizer.commands import dataset, doctor, film, models, watch
+from anonymizer.commands import dataset, doctor, film, models, translate, watch
 
 app = typer.Typer(
     name="anonymize",
@@ -42,6 +42,7 @@ _COMMANDS = (
     film.plan,
     film.render,
     film.verify,
+    translate.translate,
     watch.watch,
     dataset.dataset,
     doctor.doctor,

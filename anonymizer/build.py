@@ -13,6 +13,7 @@ from anonymizer.errors import MissingWeights, UsageError
 from anonymizer.pipeline import Brush, Studio
 from anonymizer.protocols import Detector, Embedder, Mediator, Replacer
 from anonymizer.reading import Reading
+from anonymizer.retelling import Troupe
 from anonymizer.settings import Recall, Settings
 from anonymizer.verify import Second
 
@@ -132,6 +133,19 @@ def studio(settings: Settings) -> Studio:
     replacer, larger = _face(settings)
     large = Brush(larger, mediator) if larger else None
     return Studio(Brush(replacer, mediator), small, painting.min_face, large, cover=cover())
+
+
+def troupe(settings: Settings) -> Troupe:
+    """The parts that tell films anew, as the settings name them."""
+    import torch
+
+    mediator = _mediator(settings)  # first: a wrong name is said before weights are read
+    repository, alone = mediators.load("medm", {}), mediators.load("none", {})
+    from anonymizer.diffusion import inbetween, restyler
+
+    torch.set_num_threads(cores())
+    teller = restyler.build(settings, device(settings.device))
+    return Troupe(teller, mediator, repository, alone, inbetween.filled, inbetween.patched)
 
 
 def cover() -> Brush:

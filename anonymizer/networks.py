@@ -15,7 +15,7 @@ from anonymizer.legal import between, choose, whole
 Precision = Literal["auto", "fp32", "fp16", "bf16"]
 FaceControl = Literal["mesh", "landmarks", "normals", "edges"]
 Mode = Literal["sdedit", "controlnet", "ip2p"]
-FilmControl = Literal["canny", "files"]
+FilmControl = Literal["canny", "hed", "depth", "lineart", "pose", "files"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,17 +79,17 @@ def adapter(given: str) -> tuple[str, float]:
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """How a whole film is translated by a prompt."""
+    """How a whole film is translated by a prompt. Model, prompts, steps, guidance, strength and
+    mediator are those of `Painting`."""
 
     mode: Mode = "sdedit"
     """``sdedit`` starts from noised frames, ``controlnet`` from noise with control pictures,
     ``ip2p`` from noise with a network that is shown the frames (InstructPix2Pix)."""
-    denoise: float = 0.5
-    """With ``sdedit``: share of the noise schedule that is run, in (0, 1]."""
     image_guidance: float = 1.5
     """With ``ip2p``: how closely to keep to the frames."""
     control: FilmControl = "canny"
-    """What a ControlNet is shown: edges of the frames, or pictures of ``control_files``."""
+    """What a ControlNet is shown: ``canny`` finds edges of the frames; all others are made by
+    programs of their own and given by ``control_files``."""
     control_files: Path | None = None
     """A film, or a folder of pictures in order of their names: one for every frame."""
     keyframes: int = 1
@@ -100,10 +100,11 @@ class Translation:
     def __post_init__(self) -> None:
         choose("mode", self.mode, Mode)
         choose("control", self.control, FilmControl)
-        between("denoise", self.denoise, 0.01, 1)
         between("image-guidance", self.image_guidance, 1, 50)
         whole("keyframes", self.keyframes, 1)
         if self.size is not None:
             whole("size", self.size, 16, 8192)
-        if (self.control == "files") != (self.control_files is not None):
-            raise UsageError("control files and control-files go together; give both or neither")
+        if self.control != "canny" and self.control_files is None:
+            raise UsageError(
+                f"control {self.control!r} is not drawn here; give its pictures by --control-files"
+            )

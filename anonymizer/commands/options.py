@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
+from collections.abc import Callable, Mapping
+from functools import partial, wraps
 from inspect import Parameter, signature
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -14,7 +14,7 @@ import detectors
 import mediators
 from anonymizer import settings as configuration
 from anonymizer.commands.console import exits
-from anonymizer.networks import FaceControl, Precision
+from anonymizer.networks import FaceControl, FilmControl, Mode, Precision
 from anonymizer.settings import (
     Audio,
     Codec,
@@ -82,15 +82,59 @@ OPTIONS: Final[dict[str, tuple[Any, str]]] = {
     "secret_file": (Path, "File whose bytes decide the identities."),
 }
 """Kind and help by the name of the setting."""
+TRANSLATING: Final[dict[str, tuple[Any, str]]] = {
+    key: value
+    for key, value in OPTIONS.items()
+    if key.partition(".")[0] in ("networks", "media", "chunk", "overlap", "device", "seed")
+    and key not in ("networks.face_control", "media.smart_copy")
+} | {
+    "painting.model": (str, "Folder or hub id of a diffusers pipeline. Needed."),
+    "painting.mediator": OPTIONS["painting.mediator"],
+    "painting.coherence": OPTIONS["painting.coherence"],
+    "painting.steps": OPTIONS["painting.steps"],
+    "painting.guidance": OPTIONS["painting.guidance"],
+    "painting.strength": (float, "With sdedit: how far to go from the film, 0 to 1. Default: 0.5."),
+    "translation.mode": (Mode, "From noised frames, control pictures, or shown. Default: sdedit."),
+    "translation.image_guidance": (float, "With ip2p: how closely to keep to the film."),
+    "translation.control": (FilmControl, "What a ControlNet is shown. Default: canny, drawn here."),
+    "translation.control_files": (Path, "Film or folder with a control picture for every frame."),
+    "translation.keyframes": (int, "Diffuse every so many frames, fill the others. Default: 1."),
+    "translation.size": (int, "Shorter side the model works at. Default: its own."),
+}
+"""The same for `translate`."""
+
+SWITCHED_ON: Final = ("media.smart_copy",)
+"""Switches that are on by default."""
 
 
 def _option(kind: Any, text: str, *names: str) -> Any:  # noqa: ANN401 - types of annotations
     return Annotated[kind | None, typer.Option(*names, help=text)]
 
 
+def _flags(name: str, key: str, kind: object) -> list[str]:
+    """How a switch is written: one that is on by default can also be turned off."""
+    if kind is not bool:
+        return []
+    flag = name.replace("_", "-")
+    return [f"--{flag}/--no-{flag}" if key in SWITCHED_ON else f"--{flag}"]
+
+
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of all settings and ``--config``; it gets the `Settings` made."""
-    names = {key.rpartition(".")[2]: key for key in OPTIONS}
+    return _configured(OPTIONS, command)
+
+
+def with_options(
+    options: Mapping[str, tuple[Any, str]],
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The same with options of its own, by the name of the setting."""
+    return partial(_configured, options)
+
+
+def _configured(
+    options: Mapping[str, tuple[Any, str]], command: Callable[..., None]
+) -> Callable[..., None]:
+    names = {key.rpartition(".")[2]: key for key in options}
 
     @wraps(command)
     def configured(*, config: Path | None, **given: Any) -> None:  # noqa: ANN401 - options
@@ -101,7 +145,7 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
             command(settings=base.with_values(chosen), **given)
 
     kinds = {
-        name: _option(*OPTIONS[key], *([f"--{name}"] if OPTIONS[key][0] is bool else []))
+        name: _option(*options[key], *_flags(name, key, options[key][0]))
         for name, key in names.items()
     }
     kinds["config"] = _option(Path, "TOML file; flags win over it.")

@@ -56,6 +56,12 @@ class Autoencoder:
     def _batched(self, function: Callable[[Tensor], Tensor], values: Tensor) -> Tensor:
         return self.batches.run(lambda part: function(values[part]), len(values))
 
+    def unscaled(self, latents: Tensor) -> Tensor:
+        """Latents as the network itself has them, which InstructPix2Pix is shown."""
+        centre, spread = self._scale(latents.device)
+        raw: Tensor = latents * spread + centre
+        return raw
+
     def _encode(self, images: Tensor) -> Tensor:
         folded = F.pixel_unshuffle(images, self.unshuffle).to(self.network.dtype)
         coded = self.network.encode(folded)
@@ -68,8 +74,7 @@ class Autoencoder:
         return scaled
 
     def _decode(self, latents: Tensor) -> Tensor:
-        centre, spread = self._scale(latents.device)
-        raw = (latents * spread + centre).to(self.network.dtype)
+        raw = self.unscaled(latents).to(self.network.dtype)
         return F.pixel_shuffle(self.network.decode(raw).sample.float(), self.unshuffle)
 
     def _scale(self, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -104,3 +104,23 @@ def classifier_free(conditional: Denoiser, unconditional: Denoiser, scale: float
         return base + scale * (conditional(x, sigma) - base)
 
     return guided
+
+
+def instructed(
+    conditional: Denoiser, shown: Denoiser, blind: Denoiser, scale: float, image_scale: float
+) -> Denoiser:
+    """Guidance by a text and by a picture (Brooks et al. 2023, Eq. 3) on estimates of x0.
+
+    Args:
+        conditional: told the text and shown the picture.
+        shown: shown the picture only.
+        blind: neither.
+        scale: of the text.
+        image_scale: of the picture.
+    """
+
+    def guided(x: Tensor, sigma: float) -> Tensor:
+        nothing, picture, both = (each(x, sigma) for each in (blind, shown, conditional))
+        return nothing + image_scale * (picture - nothing) + scale * (both - picture)
+
+    return guided

@@ -89,6 +89,11 @@ class LatentModel:
         object.__setattr__(self, "batches", Batches(self.batch, self.least))
 
     @property
+    def halvings(self) -> int:
+        """What latents' sides should be a multiple of: the network halves them on its way down."""
+        return int(2 ** (len(self.network.config.block_out_channels) - 1))
+
+    @property
     def device(self) -> torch.device:
         """Where its inputs have to be."""
         return self.works_on or torch.device(self.network.device)

@@ -1,0 +1,211 @@
+"""One film told anew by a prompt: paths in, report out, published only when it is whole.
+
+This is no anonymization: every frame of the original reaches the model, faces and all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anonymizer import build, outcomes, shots
+from anonymizer.errors import JobError, SourceChanged, UnreadableVideo, UnwritableOutput, UsageError
+from anonymizer.pipeline import Progress
+from anonymizer.protocols import provider_of
+from anonymizer.retelling import Manner, retell
+from anonymizer.settings import Settings
+from anonymizer.translated import Translated
+from anonymizer.video.images import ImageSink, ImageSource
+from anonymizer.video.media import is_image, open_sink, open_source
+from anonymizer.video.publish import atomic_output, folder_of
+from anonymizer.video.sink import VideoSink
+from anonymizer.video.source import VideoSource
+
+TOLD_EVERY: Final = 8
+"""Frames between two signs of progress while reading."""
+Film = VideoSource | ImageSource
+
+
+class Translator:
+    """Loads the parts that the settings name once, and translates any number of films.
+
+    >>> told = Translator(Settings().with_values({...}))             # doctest: +SKIP
+    >>> report = told.file(Path("in.mp4"), Path("out.mp4"))          # doctest: +SKIP
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """Load the parts.
+
+        Raises:
+            UsageError: if a part, an option or a device does not exist.
+            MissingWeights: if a model is not there.
+        """
+        self.settings = settings
+        self._troupe = build.troupe(settings)
+        told = settings.translation
+        seed = secrets.randbits(63) if settings.seed is None else settings.seed
+        self._manner = Manner(seed, settings.chunk, settings.overlap, told.keyframes, told.size)
+
+    def file(
+        self,
+        source: Path,
+        destination: Path,
+        *,
+        overwrite: bool = False,
+        progress: Progress | None = None,
+    ) -> Translated:
+        """Write ``destination``: the film or picture ``source``, told anew.
+
+        Its folder is made if it does not exist. Sound, times and all else are kept as they are when
+        a film is anonymized.
+
+        Raises:
+            JobError: with the reason. Nothing is then at the destination that was not there before.
+        """
+        seconds: dict[str, float] = {}
+        film = open_source(source)
+        with folder_of(destination), atomic_output(destination, overwrite=overwrite) as target:
+            before = _sha256(source)
+            self._sink(source, film, target)  # refuses what cannot be written before the long work
+            with _timed(seconds, "find"):
+                times, starts = _read(source, film, progress)
+            with _timed(seconds, "paint"):
+                sink = self._write(source, film, starts, target, progress)
+            with _timed(seconds, "check"):
+                _check(times, film, target, destination)
+            if _sha256(source) != before:
+                raise SourceChanged(source, "changed while it was read; run again")
+            after = _sha256(target)
+        done = self._report(source, destination, film, times, starts, sink, seconds)
+        return replace(done, source_sha256=before, output_sha256=after)
+
+    def _write(
+        self,
+        source: Path,
+        film: Film,
+        starts: tuple[int, ...],
+        target: Path,
+        progress: Progress | None,
+    ) -> VideoSink | ImageSink:
+        files = self.settings.translation.control_files
+        given = _pictures(files) if files else None
+        sink = self._sink(source, film, target)
+        told = retell(film, starts, self._troupe, self._manner, given=given, progress=progress)
+        with sink:
+            for frame in told:
+                sink.write(frame)
+        return sink
+
+    def _sink(self, source: Path, film: Film, target: Path) -> VideoSink | ImageSink:
+        media = self.settings.media
+        return open_sink(
+            target,
+            source,
+            film.info,
+            crf=media.crf,
+            lossless=media.lossless,
+            audio=media.audio,
+            codec=media.codec,
+            preset=media.preset,
+        )
+
+    def _report(
+        self,
+        source: Path,
+        destination: Path,
+        film: Film,
+        times: list[int],
+        starts: tuple[int, ...],
+        sink: VideoSink | ImageSink,
+        seconds: dict[str, float],
+    ) -> Translated:
+        restyler = self._troupe.restyler
+        height, width = restyler.shape((film.info.height, film.info.width), self._manner.size)
+        return Translated(
+            source=source.name,
+            destination=str(destination),
+            source_sha256="",
+            output_sha256=None,
+            frames=len(times),
+            duration_s=round(float((times[-1] - times[0]) * film.info.time_base), 3),
+            shots=len(starts),
+            size=(width, height),
+            streams=sink.streams,
+            skipped_packets=film.skipped,
+            warnings=(*film.warnings, *sink.warnings),
+            settings=self.settings.described(),
+            versions=outcomes.versions(),
+            devices={"painter": provider_of(restyler)},
+            seconds=seconds,
+        )
+
+
+def _read(source: Path, film: Film, progress: Progress | None) -> tuple[list[int], tuple[int, ...]]:
+    """Times of all frames, and where shots begin."""
+    times: list[int] = []
+    signatures: list[shots.Signature] = []
+    for frame in film:
+        times.append(frame.pts)
+        signatures.append(shots.signature(frame.image))
+        if progress and not len(times) % TOLD_EVERY:
+            progress("find", len(times), 0)
+    if not times:
+        raise UnreadableVideo(source, "holds no frame that can be decoded")
+    if progress:
+        progress("find", len(times), 0)
+    return times, (0, *shots.find_cuts(signatures))
+
+
+def _check(times: list[int], film: Film, target: Path, destination: Path) -> None:
+    """Decode the result afresh: it must have the same frames at the same times."""
+    written = open_source(target)
+    base, own = film.info.time_base, written.info.time_base
+    found = [frame.pts for frame in written]
+    if len(found) != len(times):
+        reason = f"{len(found)} frames instead of {len(times)} came back when it was read again"
+        raise UnwritableOutput(destination, f"not published: {reason}")
+    latest = max(
+        abs((there - found[0]) * own - (here - times[0]) * base)
+        for here, there in zip(times, found, strict=True)
+    )
+    if latest > max(base, own) / 2:
+        raise UnwritableOutput(destination, f"not published: frames are {float(latest):g} s off")
+
+
+def _pictures(path: Path) -> Iterator[NDArray[np.uint8]]:
+    """The pictures of a film, or of a folder in order of their names.
+
+    Raises:
+        UsageError: if the folder holds none.
+    """
+    files = [path]
+    if path.is_dir():
+        files = sorted(file for file in path.iterdir() if is_image(file))
+        if not files:
+            raise UsageError(f"{path}: holds no picture; give --control-files a film or pictures")
+    return (frame.image for file in files for frame in open_source(file))
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise JobError(path, f"cannot be read ({os.strerror(error.errno or 0)})") from error
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    seconds[stage] = round(time.perf_counter() - start, 3)

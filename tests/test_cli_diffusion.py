@@ -1,0 +1,304 @@
+"""Every kind of model through the command line: tiny, untrained, and read as a user's would be."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from anonymizer import build, pipeline
+from anonymizer.identities import identities
+from anonymizer.settings import Painting, Settings
+from anonymizer.video.media import open_source
+from tests import faces
+from tests.anonymizer.diffusion import stable
+from tests.films import make_video
+from tests.test_cli import anonymize
+
+ROOT = Path(__file__).resolve().parents[1]
+SIDE = 128
+
+
+def shrunk(path: Path, frames: int, *, side: int = SIDE) -> list[NDArray[np.uint8]]:
+    """The first frames of a film at a lower height."""
+    found = [frame.image for frame in islice(open_source(path), frames)]
+    height, width, _ = found[0].shape
+    size = (round(width * side / height / 2) * 2, side)
+    return [cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in found]
+
+
+def clip_of(path: Path, target: Path, frames: int) -> Path:
+    shown = shrunk(path, frames)
+    height, width, _ = shown[0].shape
+    return make_video(
+        target, frames=frames, size=(width, height), draw=lambda index: shown[index], audio="aac"
+    )
+
+
+@pytest.fixture(scope="module")
+def talking(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("clip") / "talking.mp4"
+    return clip_of(ROOT / "samples" / "talking.mp4", target, 8)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    made = {
+        "sd-4": lambda folder: stable.inpainting(folder, 4),
+        "sd-9": stable.inpainting,
+        "v-4": lambda folder: stable.inpainting(folder, 4, prediction_type="v_prediction"),
+        "xl-9": stable.xl_inpainting,
+        "xl-4": stable.xl,
+        "control": stable.controlled,
+        "ip2p": stable.instructed,
+    }
+    words, folder = tmp_path_factory.mktemp("words"), tmp_path_factory.mktemp("models")
+    found = {name: stable.saved(make(words), folder / name) for name, make in made.items()}
+    stable.controlnet().save_pretrained(folder / "net")
+    stable.controlnet(xl=True).save_pretrained(folder / "xl-net")
+    found |= {name: folder / name for name in ("net", "xl-net")}
+    found["tiny"] = stable.tiny_vae(folder / "tiny")
+    found["lora"] = stable.peft(folder / "lora.safetensors")
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Tiny networks on many threads mostly wait for each other."""
+    before = torch.get_num_threads()
+    monkeypatch.setattr(build, "cores", lambda: 1)
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def read(path: Path) -> list[Any]:
+    return list(open_source(path))
+
+
+def same_times(source: Path, output: Path) -> bool:
+    ones, others = ([frame.time for frame in read(path)] for path in (source, output))
+    return ones == others
+
+
+def sound(path: Path) -> list[bytes]:
+    with av.open(str(path)) as file:
+        return [bytes(packet) for packet in file.demux(audio=0) if packet.size]
+
+
+QUICK = ("--steps", 2, "--device", "cpu", "--seed", 1, "--chunk", 5, "--overlap", 1, "--quiet")
+
+RUNS: dict[str, tuple[str, ...]] = {
+    "sd-4": (),
+    "sd-9": ("--lora", "{lora}:0.5", "--mediate-vae", "{tiny}"),
+    "v-4": ("--mediator", "none"),
+    "xl-9": ("--precision", "bf16", "--offload"),
+    "xl-4": ("--controlnet", "{xl-net}", "--face-control", "normals"),
+    "control": (),
+}
+
+
+def ran(models: dict[str, Path], source: Path, target: Path, name: str) -> dict[str, Any]:
+    """The report of a run by a model, after the usual checks of the file."""
+    words = [word.format(**models) for word in RUNS[name]]
+    options = (*QUICK, "--second-detector", "none", "--embedder", "none", "--no-smart-copy")
+    code, _, err = anonymize("run", source, "-o", target, "--model", models[name], *words, *options)
+    assert (code, err) == (0, "")
+    report: dict[str, Any] = json.loads(target.with_suffix(".report.json").read_text())
+    assert report["non_interference"] is True
+    assert report["tracks"]
+    assert same_times(source, target)
+    assert sound(source) == sound(target)
+    return report
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_run_paints_faces_by_any_model(
+    models: dict[str, Path], talking: Path, tmp_path: Path, name: str
+) -> None:
+    report = ran(models, talking, tmp_path / "out.mp4", name)
+    assert report["devices"]["painter"] == "cpu"
+    assert report["settings"]["painting"]["model"] == str(models[name])
+    assert bool(report["motion"]) == (name == "xl-4")  # only a named ControlNet is shown motion
+    before, after = read(talking), read(tmp_path / "out.mp4")
+    change = np.abs(before[4].image.astype(int) - after[4].image)
+    assert change.max() > 30
+    assert np.median(change) < 4  # most of the picture is no face
+
+
+@pytest.mark.parametrize("name", ["sd-4", "sd-9", "xl-9", "control"])
+def test_p1_a_painted_film_is_bit_identical_whoever_was_in_it(
+    models: dict[str, Path], name: str
+) -> None:
+    """Two films that differ in the core of a face only; places are those of the first."""
+    films = [
+        faces.film(4, lambda index: (40 + index, 30, 88 + index, 90), secret=secret)
+        for secret in (1, 2)
+    ]
+    assert not np.array_equal(films[0][0].image, films[1][0].image)
+    plan = pipeline.analyse(films[0], faces.MarkerDetector())
+    painting = Painting(model=str(models[name]), mediator="none", steps=2)
+    studio = build.studio(Settings(painting=painting, device="cpu"))
+    painted = [
+        list(pipeline.render(film, plan, studio, identities(b"secret", "film"), chunk=3, overlap=1))
+        for film in films
+    ]
+    for one, other in zip(*painted, strict=True):
+        assert np.array_equal(one.image, other.image)
+    assert not np.array_equal(painted[0][0].image, films[0][0].image)
+
+
+TELLINGS: dict[str, tuple[str, ...]] = {
+    "sd-4": ("--strength", "1", "--size", "24"),
+    "v-4": ("--mediator", "none", "--strength", "1", "--size", "24"),
+    "xl-4": ("--precision", "bf16", "--size", "24"),
+    "control": ("--mode", "controlnet", "--size", "24"),
+    "ip2p": ("--mode", "ip2p", "--size", "24", "--image-guidance", "2"),
+}
+
+
+def told(
+    models: dict[str, Path], source: Path, target: Path, name: str, *more: object
+) -> dict[str, Any]:
+    """The report of a translation by a model, after the usual checks of the file."""
+    words = ("--model", models[name], "--prompt", "a robot", *TELLINGS[name], *more)
+    code, _, err = anonymize("translate", source, "-o", target, *words, *QUICK)
+    assert (code, err) == (0, "")
+    report: dict[str, Any] = json.loads(target.with_suffix(".report.json").read_text())
+    assert (report["kind"], report["anonymized"]) == ("translation", False)
+    assert same_times(source, target)
+    assert sound(source) == sound(target)
+    assert read(source)[0].image.shape == read(target)[0].image.shape
+    assert not list(target.parent.glob(".*"))
+    return report
+
+
+@pytest.mark.parametrize("name", TELLINGS)
+def test_translate_tells_a_film_anew_by_any_model(
+    models: dict[str, Path], talking: Path, tmp_path: Path, name: str
+) -> None:
+    report = told(models, talking, tmp_path / "out.mp4", name)
+    assert report["frames"] == 8
+    assert min(report["size"]) == 24
+    assert report["settings"]["painting"]["prompt"] == "a robot"
+    before, after = (read(path)[7].image.astype(int) for path in (talking, tmp_path / "out.mp4"))
+    assert np.abs(before - after).mean() > 5
+    assert after.std() > 2
+
+
+def test_key_frames_are_translated_and_the_others_filled(
+    models: dict[str, Path], talking: Path, tmp_path: Path
+) -> None:
+    report = told(models, talking, tmp_path / "out.mp4", "sd-4", "--keyframes", 3)
+    assert report["settings"]["translation"]["keyframes"] == 3
+
+
+def test_control_pictures_of_other_programs_are_taken_from_files(
+    models: dict[str, Path], talking: Path, tmp_path: Path
+) -> None:
+    words = ("--control", "depth", "--control-files")
+    first = told(models, talking, tmp_path / "own.mp4", "control", *words, talking)
+    folder = tmp_path / "depth"
+    folder.mkdir()
+    for number in range(8):
+        cv2.imwrite(str(folder / f"{number}.png"), np.full((16, 16, 3), 30 * number, np.uint8))
+    told(models, talking, tmp_path / "other.mp4", "control", *words, folder)
+    one, other = (read(tmp_path / f"{name}.mp4")[5].image for name in ("own", "other"))
+    assert np.abs(one.astype(int) - other).mean() > 0.5
+    assert first["settings"]["translation"]["control"] == "depth"
+
+
+@pytest.mark.parametrize(
+    ("words", "exit_code", "said"),
+    [
+        ((), 2, "name a diffusers model by --model"),
+        (("--model", "{sd-4}", "--control", "hed"), 2, "give its pictures by --control-files"),
+        (("--model", "{sd-4}", "--mode", "controlnet"), 2, "needs a ControlNet"),
+        (("--model", "{ip2p}"), 1, "8 channels"),
+        (("--model", "no/such-model"), 1, "hf download no/such-model"),
+        (("--model", "{control}", "--control-files", "{lora-folder}"), 2, "holds no picture"),
+    ],
+    ids=["builtin", "hed", "mode", "channels", "hub", "empty"],
+)
+def test_what_cannot_be_translated_is_said_in_one_line(
+    models: dict[str, Path],
+    talking: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    exit_code: int,
+    said: str,
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    (tmp_path / "empty").mkdir()
+    given = [word.format(**models, **{"lora-folder": tmp_path / "empty"}) for word in words]
+    target = tmp_path / "out.mp4"
+    code, _, err = anonymize("translate", talking, "--prompt", "a", "-o", target, *given, *QUICK)
+    assert code == exit_code
+    assert said in err
+    assert err.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["empty"]
+
+
+def test_translations_are_named_after_their_film_and_replace_only_what_is_theirs(
+    models: dict[str, Path], talking: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "in.mp4"
+    source.write_bytes(talking.read_bytes())
+    words = ("--prompt", "a", "--model", models["sd-4"], *TELLINGS["sd-4"], *QUICK[:-1])
+    code, out, _ = anonymize("translate", source, *words, "--json")
+    assert code == 0
+    assert json.loads(out)["anonymized"] is False
+    names = {"in.mp4", "in_translated.mp4", "in_translated.report.json"}
+    assert {path.name for path in tmp_path.iterdir()} == names
+    code, _, err = anonymize("translate", source, *words)
+    assert code == 1
+    assert "exists" in err
+    code, out, _ = anonymize("translate", source, *words, "--overwrite")
+    assert code == 0
+    assert "8 frames translated, not anonymized" in out
+    (tmp_path / "in_translated.report.json").write_text("mine")
+    (tmp_path / "in_translated.mp4").unlink()
+    assert anonymize("translate", source, *words)[0] == 1
+    assert (tmp_path / "in_translated.report.json").read_text() == "mine"
+    assert not (tmp_path / "in_translated.mp4").exists()
+
+
+def test_a_picture_is_translated_too(models: dict[str, Path], tmp_path: Path) -> None:
+    picture = tmp_path / "in.png"
+    cv2.imwrite(str(picture), np.full((48, 64, 3), (40, 90, 200), np.uint8))
+    words = ("--prompt", "a", "--model", models["sd-4"], "--no-report", *QUICK)
+    assert anonymize("translate", picture, *words)[0] == 0
+    made = read(tmp_path / "in_translated.png")[0].image
+    assert made.shape == (48, 64, 3)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.footage
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RUNS)
+def test_run_paints_the_faces_of_a_real_film(
+    models: dict[str, Path], footage: Path, tmp_path: Path, name: str
+) -> None:
+    source = clip_of(footage / "music.mp4", tmp_path / "music.mp4", 24)
+    report = ran(models, source, tmp_path / "out.mp4", name)
+    assert report["frames"] == 24
+
+
+@pytest.mark.footage
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TELLINGS)
+def test_translate_tells_a_real_film_anew(
+    models: dict[str, Path], footage: Path, tmp_path: Path, name: str
+) -> None:
+    source = clip_of(footage / "music.mp4", tmp_path / "music.mp4", 24)
+    assert told(models, source, tmp_path / "out.mp4", name)["frames"] == 24
