@@ -20,6 +20,14 @@ HEAD: Final = 2**20
 """First bytes of a file of annotations that are looked at."""
 LEVELS: Final = ("", "*/", "*/*/")
 """How deep sets are looked for in a folder of sets."""
+_CODECS: Final = {
+    "libdav1d": "av1",
+    "libaom-av1": "av1",
+    "libsvtav1": "av1",
+    "libx264": "h264",
+    "libx265": "hevc",
+    "libvpx-vp9": "vp9",
+}
 _ORIGINALS: Final = re.compile(
     rb'"(coco_url|flickr_url|open_images_url|url|image_url|md5|sha1|sha256)"\s*:\s*"[^"]'
 )
@@ -101,10 +109,15 @@ def _coding(name: str, key: str, said: Mapping[str, Any], made: Path) -> Iterato
         info = open_source(first).info
     except JobError:  # somebody else's file
         return
-    is_now = {"video.codec": info.codec, "video.pix_fmt": info.pixel_format}
+    is_now = {"video.codec": _named(info.codec), "video.pix_fmt": info.pixel_format}
     for what, now in is_now.items():
-        if said.get(what) not in (None, now):
+        if what in said and _named(str(said[what])) != now:
             yield f"{name}: says {what} {said[what]} of {key}, results are {now}; change it"
+
+
+def _named(codec: str) -> str:
+    """A codec, by the name of it or of a program for it."""
+    return _CODECS.get(codec, codec)
 
 
 def _coco(source: Path, path: Path) -> Iterator[str]:

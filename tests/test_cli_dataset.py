@@ -17,6 +17,7 @@ from rich.console import Console
 
 from anonymizer import dataset, manifest
 from anonymizer.commands import dataset as command
+from anonymizer.data import StreamInfo
 from anonymizer.manifest import Row
 from anonymizer.orders import STATE
 from anonymizer.totals import Run, summary_of
@@ -167,41 +168,64 @@ def test_the_commands_of_the_page_run(tmp_path, monkeypatch, line):
     shutil.rmtree(made.parent)
 
 
-def robots(root: Path) -> None:
-    """An episode as LeRobot keeps it."""
-    for folder in ("meta", "data/chunk-000", "videos/chunk-000/observation.images.top"):
+TOP = "observation.images.top"
+
+
+def robots(root: Path, codec: str = "libx264", videos: str = f"videos/chunk-000/{TOP}") -> None:
+    """An episode as LeRobot keeps it, version 2.1."""
+    for folder in ("meta", "data/chunk-000", videos):
         (root / folder).mkdir(parents=True)
-    (root / "meta" / "info.json").write_text('{"fps": 25, "total_frames": 3}')
+    name = {"libx264": "h264", "libsvtav1": "av1"}[codec]
+    said = {"video.fps": 25, "video.codec": name, "video.pix_fmt": "yuv420p", "has_audio": False}
+    features = {TOP: {"dtype": "video", "shape": [64, 96, 3], "info": said}}
+    info = {"codebase_version": "v2.1", "fps": 25, "total_frames": 3, "features": features}
+    (root / "meta" / "info.json").write_text(json.dumps(info, indent=4))
+    (root / "meta" / "tasks.jsonl").write_text('{"task_index": 0, "task": "wave"}\n')
     table = pa.table({"frame_index": [0, 1, 2], "action": [[0.1, 0.2]] * 3, "task": ["a"] * 3})
     parquet.write_table(table, root / "data" / "chunk-000" / "episode_000000.parquet")
-    film = root / "videos" / "chunk-000" / "observation.images.top" / "episode_000000.mp4"
-    Film(frames=3, size=(96, 64)).write(film)
+    film = root / videos / "episode_000000.mp4"
+    Film(frames=3, size=(96, 64), codec=codec, options={}).write(film)
+
+
+def modern_robots(root: Path) -> None:
+    """The same in the layout and the codec of version 3."""
+    robots(root, "libsvtav1", f"videos/{TOP}/chunk-000")
+    table = pa.table({"episode_index": [0], "from_timestamp": [0.0], "to_timestamp": [0.12]})
+    (root / "meta" / "episodes" / "chunk-000").mkdir(parents=True)
+    parquet.write_table(table, root / "meta" / "episodes" / "chunk-000" / "file-000.parquet")
 
 
 def boxes(root: Path) -> None:
     """Pictures with labels of YOLO and COCO."""
     for folder in ("images/train", "labels/train", "annotations"):
         (root / folder).mkdir(parents=True)
+    (root / "data.yaml").write_text("path: .\ntrain: images/train\nnames: [person]\n")
     (root / "images" / "train" / "000001.png").write_bytes(picture(1))
+    (root / "images" / "train" / "000002.jpg").write_bytes(picture(2, ".jpg"))
     (root / "labels" / "train" / "000001.txt").write_text("0 0.5 0.5 0.1 0.1")
+    (root / "labels" / "train" / "000002.txt").write_text("0 0.5 0.5 0.1 0.1")
     (root / "annotations" / "instances.json").write_text('{"images": [{"width": 60}]}')
 
 
-@pytest.mark.parametrize("make", [robots, boxes])
+@pytest.mark.parametrize("make", [robots, modern_robots, boxes])
 def test_formats_of_the_field_keep_names_sizes_times_and_labels(tmp_path, monkeypatch, make):
     monkeypatch.setattr(dataset, "_crew", lambda _, trade: Inline(trade))
     source, made = tmp_path / "in", tmp_path / "out"
     make(source)
-    code, _, _ = anonymize("dataset", source, made, *CHEAP)
-    assert code == 0
+    code, out, _ = anonymize("dataset", source, made, *CHEAP, "--json")
+    assert (code, json.loads(out)["notices"]) == (0, [])
     names = {path.relative_to(source) for path in source.rglob("*") if path.is_file()}
     shown = {path.relative_to(made) for path in made.rglob("*") if path.is_file()}
     own = {Path("manifest.parquet")}
     assert {name for name in shown if name.parts[0] != STATE} == names | own
     for name in names:
-        if name.suffix in (".mp4", ".png"):
+        if name.suffix in (".mp4", ".png", ".jpg"):
             before, after = open_source(source / name), open_source(made / name)
-            assert (before.info.width, before.info.height) == (after.info.width, after.info.height)
+            assert _shape(before.info) == _shape(after.info)
             assert [frame.time for frame in before] == [frame.time for frame in after]
         else:
             assert (source / name).read_bytes() == (made / name).read_bytes()
+
+
+def _shape(info: StreamInfo) -> tuple[object, ...]:
+    return info.width, info.height, info.codec, info.pixel_format, info.time_base

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
+import socket
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,10 +19,12 @@ import pytest
 from anonymizer import dataset
 from anonymizer.dataset import Actors
 from anonymizer.errors import MissingWeights, UsageError
+from anonymizer.orders import STATE
 from anonymizer.workers import Trade
-from tests.anonymizer.test_dataset import Bench, Inline, mixed, timeless
+from tests.anonymizer.test_dataset import ROOT, Bench, Inline, command, mixed, timeless
 from tests.anonymizer.test_units import CHEAP
 from tests.anonymizer.test_workers import Clerk, done_by, trade
+from tests.films import Film
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning:ray"),
@@ -61,6 +68,62 @@ def test_the_engine_does_not_change_the_result(tmp_path, monkeypatch):
     bench.run(CHEAP)
     assert bench.files() == files
     assert timeless(bench.rows()) == timeless(rows)
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Address of a cluster of two cores, which is nobody's child and asks for no token."""
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = ["start", "--head", "--block", f"--port={port}", "--num-cpus=2"]
+    head = subprocess.Popen(
+        [str(Path(sys.executable).with_name("ray")), *words, "--include-dashboard=false"],
+        env=os.environ | {"RAY_USAGE_STATS_ENABLED": "0"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _await_port(port)
+        yield f"127.0.0.1:{port}"
+    finally:
+        head.terminate()
+        head.wait()
+
+
+def _await_port(port: int) -> None:
+    deadline = time.monotonic() + 100
+    while time.monotonic() < deadline:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.1)
+    pytest.fail("no cluster")
+
+
+@pytest.mark.slow
+def test_a_cluster_outlives_a_driver_that_is_killed_and_serves_the_next(tmp_path, cluster):
+    bench = Bench(tmp_path)
+    for number in range(4):
+        Film(frames=40 + number, size=(96, 64), cuts=(20,)).write(bench.source / f"{number}.mp4")
+    words = ("--engine", "ray", "--address", cluster, "--workers", "2", "--split-frames", "20")
+    first = subprocess.Popen(command(bench, "--seed", "1", "--quiet", *words), cwd=ROOT)
+    state = bench.destination / STATE
+    while not any(files for *_, files in os.walk(state / "work")):
+        assert first.poll() is None
+        time.sleep(0.05)
+    first.kill()
+    first.wait()
+    again = subprocess.run(
+        command(bench, "--seed", "1", "--json", *words),
+        cwd=ROOT,
+        check=False,
+        stdout=subprocess.PIPE,
+    )
+    assert again.returncode == 0
+    assert json.loads(again.stdout)["verdicts"] == {"clean": 4}
+    assert not (state / "work").exists()
+    assert len(bench.files()) == 4
 
 
 def test_a_cluster_that_is_not_there_is_said():

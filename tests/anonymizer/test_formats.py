@@ -74,6 +74,13 @@ def test_a_coding_that_is_no_more_is_said(tmp_path, layout):
     assert said == (f"meta/info.json: says video.codec av1 of {TOP}, results are h264; change it")
 
 
+@pytest.mark.parametrize("name", ["h264", "libx264"])
+def test_codecs_have_several_names(made, name):
+    source, destination = made
+    put(source / "meta" / "info.json", changed(**{"video.codec": name}))
+    assert notices(source, destination) == ()
+
+
 def test_results_that_are_not_there_or_not_ours_are_not_judged(made):
     source, destination = made
     put(source / "meta" / "info.json", changed(**{"video.codec": "av1"}))

@@ -72,9 +72,9 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
 
 
-def picture(seed: int = 0) -> bytes:
+def picture(seed: int = 0, suffix: str = ".png") -> bytes:
     image = np.random.default_rng(seed).integers(0, 255, (40, 60, 3), np.uint8)
-    return cv2.imencode(".png", image)[1].tobytes()
+    return cv2.imencode(suffix, image)[1].tobytes()
 
 
 def test_a_film_is_anonymized_and_its_row_says_what_was_done(bench, tmp_path):
