@@ -14,6 +14,7 @@ from itertools import count
 from pathlib import Path
 
 from anonymizer.finding import Found
+from anonymizer.glances import Glance
 from anonymizer.planfile import PlanFile
 from anonymizer.tasks import (
     Divided,
@@ -44,6 +45,7 @@ class _Film:
     waiting: set[Task] = field(default_factory=set)
     """Pieces of this stage that are not done."""
     found: list[Found] = field(default_factory=list)
+    seen: list[Glance] = field(default_factory=list)
     planned: PlanFile | None = None
     parts: dict[range, Path] = field(default_factory=dict)
     seconds: float = 0.0
@@ -108,6 +110,7 @@ def _next(film: _Film, task: Task, result: Searched | Planned | Painted) -> list
     """What can be done of a film now that could not before."""
     if isinstance(result, Searched):
         film.found.append(result.found)
+        film.seen += result.seen
         if film.waiting:
             return []
         found = tuple(sorted(film.found, key=lambda one: one.start))
@@ -123,7 +126,7 @@ def _next(film: _Film, task: Task, result: Searched | Planned | Painted) -> list
     assert film.planned is not None
     if film.waiting:
         return []
-    return film.stage([Joining(film.unit, film.planned, dict(film.parts))])
+    return film.stage([Joining(film.unit, film.planned, dict(film.parts), tuple(film.seen))])
 
 
 def _painting(film: _Film, which: range) -> Piece:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anonymizer.finding import Found
+from anonymizer.glances import Glance
 from anonymizer.manifest import Row
 from anonymizer.mirror import Entry
 from anonymizer.planfile import PlanFile
@@ -67,6 +68,8 @@ class Joining:
     unit: Unit
     planned: PlanFile
     parts: Mapping[range, Path]
+    seen: tuple[Glance, ...]
+    """What the second detector saw in the film."""
 
 
 Piece = Search | Planning | Painting | Joining
@@ -96,6 +99,8 @@ class Searched:
     """What there is in a range."""
 
     found: Found
+    seen: tuple[Glance, ...] = ()
+    """By the second detector, where there is one."""
     seconds: float = 0.0
 
 

@@ -40,7 +40,6 @@ from anonymizer.tasks import (
     Planning,
     Result,
     Search,
-    Searched,
     Task,
     Undivided,
     Unit,
@@ -111,8 +110,7 @@ class Worker:
             return Outcome(self._published(task.unit, partial(self._join, task)), fresh=True)
         veil = self._painter()
         if isinstance(task, Search):
-            found = pieces.searched(veil, source, task.which, progress=self._beat)
-            return Searched(found)
+            return division.searched(veil, source, task.which, self._beat)
         if isinstance(task, Planning):
             planned = pieces.planned(veil, source, task.found)
             size = division.size(len(planned.plan.pts), self._split_frames)
@@ -172,11 +170,7 @@ class Worker:
         return self._reported(unit, self._paint(unit.entry.source, result))
 
     def _join(self, task: Joining, result: Path) -> Row:
-        source, veil = task.unit.entry.source, self._painter()
-        done = veil.file(
-            source, result, planned=task.planned, parts=task.parts, progress=self._beat
-        )
-        return self._reported(task.unit, done)
+        return self._reported(task.unit, division.joined(self._painter(), task, result, self._beat))
 
     def _reported(self, unit: Unit, done: Report) -> Row:
         row = replace(self._blank(unit), source_sha256=done.source_sha256)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from anonymizer import dataset, manifest, pieces
+from anonymizer import build, dataset, manifest, pieces
+from anonymizer.data import Face, Frame
 from anonymizer.orders import STATE, Order
 from anonymizer.tasks import Joining, Painting, Result, Search, Task, unit_of
+from anonymizer.verify import Second
 from anonymizer.video.media import open_source
 from anonymizer.video.timetable import Indivisible
 from anonymizer.workers import Reply, Trade
@@ -201,6 +204,25 @@ def test_a_source_that_changes_between_two_pieces_is_not_published(bench, crews,
     monkeypatch.setattr(pieces, "painted", change)
     assert not bench.run(CHEAP, split_frames=16).complete
     assert not (bench.destination / "long.mp4").exists()
+
+
+class Nobody:
+    """Sees no face, and counts what it is asked."""
+
+    provider = "paper"
+    asked = 0
+
+    def detect(self, frames: Sequence[Frame]) -> list[list[Face]]:
+        self.asked += len(frames)
+        return [[] for _ in frames]
+
+
+def test_the_second_detector_looks_once_at_every_frame(bench, crews, monkeypatch):
+    nobody = Nobody()
+    monkeypatch.setattr(build, "second", lambda _: Second("paper", nobody))
+    assert bench.run(CHEAP, split_frames=16).complete
+    assert kinds(crews[0])[-1] == "Joining"
+    assert nobody.asked == 64 + 3
 
 
 def test_two_workers_do_what_one_does(bench, tmp_path, monkeypatch):
