@@ -6,7 +6,6 @@ What joins them, how they fit into memory, and how whole films are translated by
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from anonymizer.errors import UsageError
@@ -79,8 +78,10 @@ def adapter(given: str) -> tuple[str, float]:
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """How a whole film is translated by a prompt. Model, prompts, steps, guidance, strength and
-    mediator are those of `Painting`."""
+    """How a whole film is translated by a prompt.
+
+    Model, prompts, steps, guidance, strength and mediator are those of `Painting`.
+    """
 
     mode: Mode = "sdedit"
     """``sdedit`` starts from noised frames, ``controlnet`` from noise with control pictures,
@@ -90,7 +91,7 @@ class Translation:
     control: FilmControl = "canny"
     """What a ControlNet is shown: ``canny`` finds edges of the frames; all others are made by
     programs of their own and given by ``control_files``."""
-    control_files: Path | None = None
+    control_files: str | None = None
     """A film, or a folder of pictures in order of their names: one for every frame."""
     keyframes: int = 1
     """Every so many frames are diffused; those between are filled from both neighbours."""

@@ -98,7 +98,7 @@ class Translator:
         progress: Progress | None,
     ) -> VideoSink | ImageSink:
         files = self.settings.translation.control_files
-        given = _pictures(files) if files else None
+        given = _pictures(Path(files)) if files else None
         sink = self._sink(source, film, target)
         told = retell(film, starts, self._troupe, self._manner, given=given, progress=progress)
         with sink:

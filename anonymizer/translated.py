@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from anonymizer.report import StreamOutcome
 
@@ -59,8 +59,16 @@ class Translated:
         )
 
 
+def table_of(report: Translated) -> dict[str, Any]:
+    """The report as plain values; what the sink calls anonymized was translated."""
+    table = {"format": FORMAT} | asdict(report)
+    for stream in table["streams"]:
+        if stream["fate"] == "anonymized":
+            stream["fate"] = "translated"
+    return table
+
+
 def text_of(report: Translated) -> str:
     """The report as JSON."""
-    table = {"format": FORMAT} | asdict(report)
-    table["destination"] = Path(report.destination).name
+    table = table_of(report) | {"destination": Path(report.destination).name}
     return json.dumps(table, indent=2, default=str, allow_nan=False) + "\n"

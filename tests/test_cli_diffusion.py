@@ -103,7 +103,7 @@ RUNS: dict[str, tuple[str, ...]] = {
     "v-4": ("--mediator", "none"),
     "xl-9": ("--precision", "bf16", "--offload"),
     "xl-4": ("--controlnet", "{xl-net}", "--face-control", "normals"),
-    "control": (),
+    "control": ("--mediator", "medm+fresco"),
 }
 
 
@@ -193,6 +193,15 @@ def test_translate_tells_a_film_anew_by_any_model(
     before, after = (read(path)[7].image.astype(int) for path in (talking, tmp_path / "out.mp4"))
     assert np.abs(before - after).mean() > 5
     assert after.std() > 2
+
+
+@pytest.mark.parametrize("mediator", ["fresco", "medm+fresco"])
+@pytest.mark.parametrize("name", ["sd-4", "xl-4", "ip2p"])
+def test_both_mediators_translate(
+    models: dict[str, Path], talking: Path, tmp_path: Path, name: str, mediator: str
+) -> None:
+    report = told(models, talking, tmp_path / "out.mp4", name, "--mediator", mediator)
+    assert report["settings"]["painting"]["mediator"] == mediator
 
 
 def test_key_frames_are_translated_and_the_others_filled(

@@ -86,7 +86,7 @@ TRANSLATING: Final[dict[str, tuple[Any, str]]] = {
     key: value
     for key, value in OPTIONS.items()
     if key.partition(".")[0] in ("networks", "media", "chunk", "overlap", "device", "seed")
-    and key not in ("networks.face_control", "media.smart_copy")
+    and key not in ("networks.face_control", "media.smart_copy", "media.keep_stream")
 } | {
     "painting.model": (str, "Folder or hub id of a diffusers pipeline. Needed."),
     "painting.mediator": OPTIONS["painting.mediator"],
@@ -97,7 +97,7 @@ TRANSLATING: Final[dict[str, tuple[Any, str]]] = {
     "translation.mode": (Mode, "From noised frames, control pictures, or shown. Default: sdedit."),
     "translation.image_guidance": (float, "With ip2p: how closely to keep to the film."),
     "translation.control": (FilmControl, "What a ControlNet is shown. Default: canny, drawn here."),
-    "translation.control_files": (Path, "Film or folder with a control picture for every frame."),
+    "translation.control_files": (str, "Film or folder with a control picture for every frame."),
     "translation.keyframes": (int, "Diffuse every so many frames, fill the others. Default: 1."),
     "translation.size": (int, "Shorter side the model works at. Default: its own."),
 }

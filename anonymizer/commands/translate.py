@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -49,7 +48,7 @@ def translate(
     log(verbose)
     from anonymizer.reportfile import names_of
     from anonymizer.translate import Translator
-    from anonymizer.translated import START, text_of
+    from anonymizer.translated import START, table_of, text_of
     from anonymizer.video.encoding import output_suffix
     from anonymizer.video.failures import writing
     from anonymizer.video.media import is_image
@@ -71,6 +70,6 @@ def translate(
     for warning in done.warnings if not quiet else ():
         err.print(f"warning: {source}: {warning}")
     if as_json:
-        print(json.dumps(asdict(done), indent=2, default=str))
+        print(json.dumps(table_of(done), indent=2, default=str))
     elif not quiet:
         out.print(done.summary)

@@ -34,6 +34,8 @@ COLOURS: Final = ((255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (255, 0,
 """Of the five landmarks, in their order."""
 DOT: Final = 1 / 40
 """Radius of a landmark's dot, as a share of the crop's side."""
+FACE: Final = 0.2
+"""Coverage of the drawing from which lines count: skull and neck are not to be painted."""
 EDGES: Final = (40.0, 100.0)
 """Thresholds of the edge detector, of 255."""
 
@@ -102,14 +104,15 @@ class Artist:
         return torch.from_numpy(np.stack(drawn)).permute(0, 3, 1, 2) / 255
 
     def _drawn(self, cast: Cast, at: int, size: int) -> NDArray[np.uint8]:
-        if self.kind == "mesh":
-            return cast.mesh(at, size)
         guide = cast.guide(at, size)
+        face = (guide.coverage > FACE)[..., None]
+        if self.kind == "mesh":
+            return cast.mesh(at, size) * face
         if self.kind == "normals":
             covered = guide.coverage[..., None]
             return np.asarray(((guide.normals + 1) * 127.5 * covered).round(), np.uint8)
         grey = np.asarray((guide.colour @ [76.0, 150.0, 29.0]).round(), np.uint8)
-        return np.repeat(cv2.Canny(grey, *EDGES)[..., None], 3, -1)
+        return np.repeat(cv2.Canny(grey, *EDGES)[..., None] * face, 3, -1)
 
 
 def _dots(landmarks: NDArray[np.float64], size: int) -> NDArray[np.uint8]:

@@ -40,11 +40,6 @@ class Pipeline:
     prompt: Words
     negative: Words
 
-    @property
-    def channels(self) -> int:
-        """Input channels of the denoiser."""
-        return int(self.painter.model.network.config.in_channels)
-
 
 def load(
     folder: Path,

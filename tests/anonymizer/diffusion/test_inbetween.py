@@ -18,7 +18,8 @@ def mediation(step: tuple[float, float] = STEP):
 
 def shown(step: tuple[float, float] = STEP) -> np.ndarray:
     film = oracle.film_of(COUNT, SIDE, step)
-    return ((film.permute(0, 2, 3, 1).numpy() + 1) * 127.5).round().astype(np.uint8)
+    frames = ((film.permute(0, 2, 3, 1).numpy() + 1) * 127.5).round()
+    return np.asarray(frames, np.uint8)
 
 
 def test_an_exact_pan_is_filled_exactly_where_a_key_frame_shows_it() -> None:
@@ -51,7 +52,7 @@ def test_a_frame_that_is_all_hole_is_grey() -> None:
     clip = oracle.clip_of(np.zeros((3, SIDE, SIDE, 3), np.uint8))
     held = oracle.Held(oracle.matches(grids, np.zeros_like(valid)))
     plan = medm.build(correspond=held).prepare(clip, None)
-    frames, holes = filled(plan, *shown()[:2], 3)
+    frames, holes = filled(plan, shown()[0], shown()[1], 3)
     assert holes.all()
     assert np.unique(frames).tolist() == [128]
 
