@@ -37,7 +37,7 @@ class Written:
     smart_copy: SmartCopy
     copied: tuple[range, ...] = ()
     """Frames that were not encoded again."""
-    drawn: Mapping[int, bytes] = field(default_factory=dict)
+    drawn: Mapping[int, int] = field(default_factory=dict)
     """By pts of frames that were, beside those: `digest_of` what their encoder has made of them."""
 
 

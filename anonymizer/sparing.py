@@ -89,13 +89,13 @@ def _kept(task: Task, groups: Groups) -> list[Group]:
 
 def _joined(
     task: Task, groups: Groups, kept: Sequence[range], target: Path, progress: Progress | None
-) -> tuple[Joined, dict[int, bytes]]:
+) -> tuple[Joined, dict[int, int]]:
     """Write the film, and say how the frames that were encoded decode by themselves."""
     info, count = task.film.info, len(groups.pts)
     encoding = matching(encoding_of(task, target), info, groups)
     with ExitStack() as stack:
         runs: dict[int, Run] = {}
-        drawn: dict[int, bytes] = {}
+        drawn: dict[int, int] = {}
         for frames in between(kept, count):
             part = stack.enter_context(unfinished(target))
             rendering.encode(task, frames, part, encoding, progress)

@@ -97,6 +97,21 @@ def test_lossless_films_are_copied_where_the_source_is_one(tmp_path):
 
 
 @pytest.mark.ffprobe
+@pytest.mark.parametrize(
+    "what",
+    [
+        {"audio": "aac", "chapters": [(0, 900, "one"), (900, 1900, "two")]},
+        {"subtitles": [(40, 200, "eins")], "rotation": 90},
+        {"colour": (9, 16, 9, 1), "pixel_format": "yuv420p10le", "aspect": Fraction(4, 3)},
+    ],
+)
+def test_ffprobe_sees_no_difference(tmp_path, what):
+    source, result = film(tmp_path / "in.mp4", **what), tmp_path / "out.mp4"
+    assert veil().file(source, result).smart_copy.groups
+    assert ffprobe.told(source) == ffprobe.told(result)
+
+
+@pytest.mark.ffprobe
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_another_program_plays_it_without_a_word(tmp_path, suffix):
     source, result = film(tmp_path / f"in{suffix}", audio="aac"), tmp_path / f"out{suffix}"
