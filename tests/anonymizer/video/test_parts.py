@@ -1,3 +1,4 @@
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from anonymizer.errors import DamagedVideo
 from anonymizer.video import nals
 from anonymizer.video.source import VideoSource
-from anonymizer.video.timetable import Indivisible
+from anonymizer.video.timetable import Indivisible, _Listing, _table
 from tests.films import blank, make_video, truncate
 from tests.media import VP9
 
@@ -157,6 +158,41 @@ def test_pictures_that_never_come_are_missed(tmp_path):
     film = VideoSource(blank(path, [9, 10]))
     with pytest.raises(Indivisible):
         list(film.part(range(8, 20)))
+
+
+def doctored(path: Path, **changes: Any) -> VideoSource:
+    """A film whose timetable is not that of its packets."""
+    film = VideoSource(make_video(path, frames=20, options=SHORT))
+    film._table = replace(film.timetable(), **changes)
+    return film
+
+
+def test_pictures_at_other_times_than_packets_say_are_not_taken_for_them(tmp_path):
+    pts = VideoSource(make_video(tmp_path / "b.mp4", frames=20, options=SHORT)).timetable().pts
+    film = doctored(tmp_path / "a.mp4", pts=pts + (np.arange(20) == 9))
+    assert len(list(film.part(range(7, 9)))) == 2
+    with pytest.raises(Indivisible, match="frame 9 is shown at another time"):
+        list(film.part(range(7, 12)))
+    film = doctored(tmp_path / "a.mp4", pts=np.append(pts, pts[-1] + 9))
+    with pytest.raises(Indivisible, match="no picture comes for frame 20"):
+        list(film.part(range(18, 21)))
+
+
+def test_pictures_before_the_entry_are_left_to_the_part_before(tmp_path):
+    film = doctored(tmp_path / "a.mp4", entries=np.array([0, 3]), packets=np.array([0, 0]))
+    assert [frame.index for frame in film.part(range(4, 6))] == [4, 5]
+
+
+@pytest.mark.parametrize(
+    ("pts", "entries", "reason"),
+    [
+        ([], [], "it has no frame"),
+        ([0, 1, 2, 3], [(0, 0), (3, 1), (2, 2)], "key frames are out of order"),
+    ],
+)
+def test_packets_that_make_no_timetable(pts, entries, reason):
+    with pytest.raises(Indivisible, match=reason):
+        _table(_Listing(pts, entries))
 
 
 def test_interlaced_pictures_are_not_read_in_parts(tmp_path):
