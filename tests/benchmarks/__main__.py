@@ -1,5 +1,6 @@
 """All benchmarks on the samples, one after the other: python -m tests.benchmarks."""
 
+import tests.benchmarks.bench_dataset as dataset
 import tests.benchmarks.bench_medm as medm
 import tests.benchmarks.bench_memory as memory
 import tests.benchmarks.bench_seams as seams
@@ -12,6 +13,7 @@ for name, bench, words in (
     ("stages", stages, [SAMPLE]),
     ("seams", seams, [SAMPLE]),
     ("memory", memory, [SAMPLE]),
+    ("a film on two workers", dataset, ["split", "--shot", "16", "--rounds", "1"]),
 ):
     print(f"\n== {name}")
     bench.main(words)

@@ -1,7 +1,7 @@
 """Datasets: is the result the same however it is made, and what does the machinery cost?
 
     python -m tests.benchmarks.bench_dataset PART [CLIPS] [--films 40] [--pictures 200]
-        [--frames 8] [--rounds 3] [-- RUN OPTIONS]
+        [--frames 8] [--shot 48] [--rounds 3] [-- RUN OPTIONS]
 
 PART is one of
 
@@ -232,7 +232,8 @@ def split(place: Path, chosen: argparse.Namespace, options: list[str]) -> None:
     height, width = min(run[0].shape[:2] for run in runs)
     frames: list[Picture] = []
     for run in (runs * SHOTS)[:SHOTS]:
-        frames += [np.asarray(cv2.resize(image, (width, height)), np.uint8) for image in run]
+        shown = run[: chosen.shot]
+        frames += [np.asarray(cv2.resize(image, (width, height)), np.uint8) for image in shown]
     cut(place / "in" / "film.mp4", frames)
     ratios: list[float] = []
     for turn in range(chosen.rounds):
@@ -267,6 +268,7 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--films", type=int, default=40)
     parser.add_argument("--pictures", type=int, default=200)
     parser.add_argument("--frames", type=int, default=8)
+    parser.add_argument("--shot", type=int, default=48, help="frames per shot of split")
     parser.add_argument("--rounds", type=int, default=3)
     chosen, options = parser.parse_known_args(words)
     with tempfile.TemporaryDirectory() as folder:
