@@ -254,7 +254,10 @@ def _with(encoding: Encoding, wishes: Iterator[tuple[str, int | str]]) -> Encodi
 def _described(info: StreamInfo, encoding: Encoding) -> Sps:
     """What our encoder will say of its pictures."""
     encoder = encoder_for(info, encoding)
-    encoder.open()
+    try:
+        encoder.open()
+    except av.error.FFmpegError as error:
+        raise Unusual("our encoder cannot write what would fit") from error
     return sps_of(Configuration.read(encoder.extradata or b"").sps[0])
 
 

@@ -328,6 +328,15 @@ def test_pictures_that_look_otherwise_do_not_fit(tmp_path):
         matching(encoding_for(other, info), info, found(source))
 
 
+def test_encoders_that_cannot_be_told_do_not_fit(tmp_path):
+    source = film(tmp_path / "a.mp4")
+    info = VideoSource(source).info
+    encoding = encoding_for(source, info)
+    broken = replace(encoding, options=encoding.options | {"preset": "none"})
+    with pytest.raises(Indivisible, match="our encoder cannot write"):
+        matching(broken, info, found(source))
+
+
 def test_streams_that_have_used_up_all_numbers(tmp_path, monkeypatch):
     monkeypatch.setattr(groups, "_NUMBERS", 1)
     with pytest.raises(Indivisible, match="no number for another"):
