@@ -66,11 +66,15 @@ def test_one_hidden_pixel_hides_its_cell_for_losses_but_not_its_middle():
     assert View.of(Moving(holes={(1, 0): hole})(tokens.frames(2), 1, 0)).mostly(GRID)[1, 2]
 
 
-def test_what_leads_out_of_the_picture_is_hidden_even_by_a_fraction_of_a_pixel():
-    grid = places(*SIZE) + np.array([0.4, 0], np.float32)
-    view = View.of(Correspondence(0, 1, grid, np.ones(SIZE, bool)))
-    assert view.hidden[:, -1].all()
-    assert not view.hidden[:, :-1].any()
+@pytest.mark.parametrize(("step", "edge"), [(0.4, -1), (-0.4, 0)])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_what_leads_out_of_the_picture_is_hidden_even_by_a_fraction_of_a_pixel(axis, step, edge):
+    grid = places(*SIZE)
+    grid[..., axis] += step
+    hidden = View.of(Correspondence(0, 1, grid, np.ones(SIZE, bool))).hidden
+    hidden = hidden.T if axis else hidden
+    assert hidden[:, edge].all()
+    assert not np.delete(hidden, edge, 1).any()
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e30])
