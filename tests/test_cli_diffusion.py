@@ -59,6 +59,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "xl-9": stable.xl_inpainting,
         "xl-4": stable.xl,
         "control": stable.controlled,
+        "control-9": stable.controlled_inpainting,
         "ip2p": stable.instructed,
     }
     words, folder = tmp_path_factory.mktemp("words"), tmp_path_factory.mktemp("models")
@@ -103,7 +104,7 @@ RUNS: dict[str, tuple[str, ...]] = {
     "v-4": ("--mediator", "none"),
     "xl-9": ("--precision", "bf16", "--offload"),
     "xl-4": ("--controlnet", "{xl-net}", "--face-control", "normals"),
-    "control": ("--mediator", "medm+fresco"),
+    "control-9": ("--mediator", "medm+fresco"),
 }
 
 
@@ -135,7 +136,7 @@ def test_run_paints_faces_by_any_model(
     assert np.median(change) < 4  # most of the picture is no face
 
 
-@pytest.mark.parametrize("name", ["sd-4", "sd-9", "xl-9", "control"])
+@pytest.mark.parametrize("name", ["sd-4", "sd-9", "xl-9", "control-9"])
 def test_p1_a_painted_film_is_bit_identical_whoever_was_in_it(
     models: dict[str, Path], name: str
 ) -> None:
@@ -195,8 +196,9 @@ def test_translate_tells_a_film_anew_by_any_model(
     assert after.std() > 2
 
 
-@pytest.mark.parametrize("mediator", ["fresco", "medm+fresco"])
-@pytest.mark.parametrize("name", ["sd-4", "xl-4", "ip2p"])
+@pytest.mark.parametrize(
+    ("name", "mediator"), [("sd-4", "fresco"), ("xl-4", "fresco"), ("ip2p", "medm+fresco")]
+)
 def test_both_mediators_translate(
     models: dict[str, Path], talking: Path, tmp_path: Path, name: str, mediator: str
 ) -> None:

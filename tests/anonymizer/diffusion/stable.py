@@ -10,6 +10,7 @@ from diffusers import (
     AutoencoderTiny,
     ControlNetModel,
     DDIMScheduler,
+    StableDiffusionControlNetInpaintPipeline,
     StableDiffusionControlNetPipeline,
     StableDiffusionInpaintPipeline,
     StableDiffusionInstructPix2PixPipeline,
@@ -121,6 +122,13 @@ def xl(folder: Path) -> Any:
 def controlled(folder: Path) -> Any:
     """Stable Diffusion with a ControlNet in its folder."""
     return StableDiffusionControlNetPipeline(**parts(folder, 4), controlnet=controlnet(), **_SAFETY)
+
+
+def controlled_inpainting(folder: Path) -> Any:
+    """The same for inpainting, with nine channels."""
+    return StableDiffusionControlNetInpaintPipeline(
+        **parts(folder, 9), controlnet=controlnet(), **_SAFETY
+    )
 
 
 def instructed(folder: Path) -> Any:
