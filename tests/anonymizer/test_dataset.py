@@ -19,7 +19,7 @@ from anonymizer.errors import UnknownPart, UsageError
 from anonymizer.manifest import Row
 from anonymizer.orders import JOURNAL, STATE, Order
 from anonymizer.settings import Detection, Settings
-from anonymizer.tasks import Result, Task
+from anonymizer.tasks import Result, Task, Unit
 from anonymizer.totals import Summary
 from anonymizer.workers import Reply, Trade
 from tests.anonymizer.test_shards import shard
@@ -264,6 +264,9 @@ def test_two_runs_never_share_a_destination(bench):
         ({"workers": 0}, "at least 1"),
         ({"address": "auto"}, "add --engine ray"),
         ({"gpus": 0.5}, "add --engine ray"),
+        ({"split_frames": -1}, "split-frames must not be negative"),
+        ({"timeout_s": -1.0}, "timeout must not be negative"),
+        ({"timeout_s": float("nan")}, "timeout must not be negative"),
     ],
 )
 def test_orders_that_make_no_sense_are_refused(bench, changes, message):
@@ -287,6 +290,24 @@ def test_a_journal_that_is_none_is_refused(bench):
         bench.run()
 
 
+@pytest.mark.usefixtures("inline")
+def test_a_large_file_may_be_silent_for_longer(bench, tmp_path):
+    path = bench.source / "a.json"
+    path.write_bytes(bytes(1_000_000))
+    unit = Unit(next(dataset._entries(bench.order(), tmp_path)), None, begun=False, again=False)
+    assert dataset._limit_s(60, unit) == 60.1
+    path.unlink()
+    assert dataset._limit_s(60, unit) == 60
+
+
+def test_a_worker_without_a_folder_shows_nothing_yet(tmp_path):
+    assert dataset._sign(tmp_path, "worker-0") is None
+    (tmp_path / "worker-0").mkdir()
+    first = dataset._sign(tmp_path, "worker-0")
+    os.utime(tmp_path / "worker-0", (1, 1))
+    assert first != dataset._sign(tmp_path, "worker-0") == 10**9
+
+
 class Deadly(Inline):
     """A crew of one whose worker dies of every unit."""
 
@@ -295,6 +316,20 @@ class Deadly(Inline):
     def wait(self) -> list[Reply[Task, Result]]:
         self.tried += 1
         return [Reply(self.units.pop(), None)]
+
+
+def test_an_input_that_holds_a_worker_up_has_failed(bench, monkeypatch):
+    class Stuck(Deadly):
+        def wait(self) -> list[Reply[Task, Result]]:
+            self.tried += 1
+            return [Reply(self.units.pop(), None, late=True)]
+
+    bench.labels(1)
+    crew = Stuck(Trade(make=lambda _: lambda _: pytest.fail("works")))
+    monkeypatch.setattr(dataset, "_crew", lambda *_: crew)
+    assert bench.run(fail_fast=True).failures == {"TimedOut": 1}
+    assert crew.tried == 1
+    assert "--timeout" in str(bench.rows()["000.json"].error)
 
 
 def test_an_input_that_kills_two_workers_has_failed(bench, monkeypatch):
