@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, ExitStack
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 from zlib import crc32
 
 import av
@@ -26,6 +26,9 @@ from anonymizer.video.groups import Groups
 from anonymizer.video.native import Native, Samples, layout_of, planes_of
 from anonymizer.video.packets import open_input, packets_of, picture_stream
 from anonymizer.video.runs import Coded, Run
+
+LOOKED_AT: Final = 32
+"""Frames of a run that are compared: twice what a decoder can hold."""
 
 
 class Untouched(AbstractContextManager["Untouched"]):
@@ -150,21 +153,28 @@ def digest_of(frame: Frame) -> int:
 
 
 def digests_of(run: Run) -> dict[int, int]:
-    """``digest_of`` every frame of a run of H.264 that is decoded by itself, by pts."""
+    """``digest_of`` the first frames of a run of H.264 that is decoded by itself, by pts.
+
+    It begins with a picture from which nothing looks back, so that after as many pictures as a
+    decoder can hold, and some, nothing is left of what came before it in a film.
+    """
     decoder = av.CodecContext.create("h264", "r")
     assert isinstance(decoder, VideoCodecContext)
     decoder.extradata = run.extradata
     found: dict[int, int] = {}
-    for coded in (*run, None):
-        packet: av.Packet[Stream] | None = None
-        if coded is not None:
-            packet = av.Packet(coded.content)
-            packet.pts = coded.pts
-        for picture in decoder.decode(packet):
-            layout = layout_of(picture.format.name)
-            if layout is not None and picture.pts is not None:
-                found[picture.pts] = _digest(planes_of(picture, layout))
+    for picture in islice(_decoded(decoder, run), LOOKED_AT):
+        layout = layout_of(picture.format.name)
+        if layout is not None and picture.pts is not None:
+            found[picture.pts] = _digest(planes_of(picture, layout))
     return found
+
+
+def _decoded(decoder: VideoCodecContext, run: Run) -> Iterator[av.VideoFrame]:
+    for coded in run:
+        packet: av.Packet[Stream] = av.Packet(coded.content)
+        packet.pts = coded.pts
+        yield from decoder.decode(packet)
+    yield from decoder.decode(None)
 
 
 def _digest(planes: Iterable[Samples]) -> int:

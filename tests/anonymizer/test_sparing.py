@@ -361,6 +361,22 @@ def test_every_copied_frame_must_be_seen_and_be_right(pairs, content):
     assert witness.content is content
 
 
+def test_frames_behind_a_joint_are_decoded_apart(tmp_path):
+    drawn: list[int] = []
+
+    class Noting(sparing.Witness):
+        def __init__(self, made: Written) -> None:
+            drawn.extend(made.drawn)
+            super().__init__(made)
+
+    source = film(tmp_path / "in.mp4", range(12, 44), frames=64)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("anonymizer.jobs.Witness", Noting)
+        assert veil().file(source, tmp_path / "out.mp4").smart_copy.frames == 24
+    pts = [frame.pts for frame in shown(tmp_path / "out.mp4")]
+    assert [pts.index(stamp) for stamp in drawn] == list(range(8, 40))
+
+
 def test_every_drawn_frame_must_be_seen_and_be_right(tmp_path):
     frames = shown(film(tmp_path / "in.mp4", frames=2))
     drawn = {frame.pts: digest_of(frame) for frame in frames}
