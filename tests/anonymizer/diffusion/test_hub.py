@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import huggingface_hub
 import pytest
 
 from anonymizer.diffusion import hub
@@ -35,9 +37,19 @@ def test_a_folder_is_a_model_by_its_path(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["owner/model", f"owner/model@{COMMIT}"], ids=["main", "commit"])
-def test_a_model_in_the_cache_needs_no_network(cache: Path, name: str) -> None:
+def test_a_model_in_the_cache_needs_no_network(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     folder = cached(cache, "owner", "model")
+    asked, real = list[bool](), huggingface_hub.snapshot_download
+
+    def watched(*names: str, **wanted: Any) -> Any:
+        asked.append(wanted.get("local_files_only", False))
+        return real(*names, **wanted)
+
+    monkeypatch.setattr(hub, "snapshot_download", watched)
     assert hub.folder_of(name) == folder
+    assert asked == [True]
 
 
 def test_another_version_is_another_model(cache: Path) -> None:

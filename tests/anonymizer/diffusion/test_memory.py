@@ -38,6 +38,8 @@ def test_what_has_to_stay_together_does() -> None:
         memory.Batches(8, least=8).run(Room(4), 10)
     assert len(memory.Batches(10, least=4).run(room := Room(5), 10)) == 10
     assert room.calls == [10, 5, 5]
+    memory.Batches(6, least=4).run(room := Room(4), 10)
+    assert room.calls == [6, 4, 4, 2]
 
 
 def test_no_room_for_one_row_is_an_error() -> None:
