@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer import build, fingerprint, live, outcomes, pipeline, verify
+from anonymizer import alongside, build, fingerprint, live, outcomes, pipeline, verify
+from anonymizer.alongside import Companion, gap_of
 from anonymizer.crew import crew_for
 from anonymizer.data import Frame
 from anonymizer.errors import (
     Doubtful,
     SourceChanged,
     UnreadablePlan,
-    UnreadableVideo,
 )
 from anonymizer.head.expression import MOTION
 from anonymizer.identities import identities
@@ -28,7 +28,6 @@ from anonymizer.plan import Plan
 from anonymizer.planfile import PlanFile
 from anonymizer.protocols import Detector
 from anonymizer.rendering import Task, Written, joined, opened, whole
-from anonymizer.repair import repaired
 from anonymizer.report import Report, Verification
 from anonymizer.settings import Settings
 from anonymizer.sparing import Witness, written
@@ -36,9 +35,6 @@ from anonymizer.video.images import ImageSource
 from anonymizer.video.media import open_source
 from anonymizer.video.publish import atomic_output, folder_of
 from anonymizer.video.source import VideoSource
-
-GAP_S = 2
-"""Longest time in seconds that a track may bridge without a sighting."""
 
 
 class Anonymizer:
@@ -102,19 +98,22 @@ class Anonymizer:
             opened(self.crew, source, film, target)  # refuses before the long work
             with _timed(seconds, "find"):
                 plan = _of_this(planned, source, before) or self._plan(source, film, progress)
+                others = alongside.companions(film, source, before, self.crew, progress)
             task = Task(source, film, before, plan, self.crew)
-            made, checked = self._made(task, parts, target, seconds, progress)
-            if checked.doubts and self.settings.checking.on_doubt == "cover":
+            made, seen = self._made(task, others, parts, target, seconds, progress)
+            if any(one.doubts for one in seen) and self.settings.checking.on_doubt == "cover":
                 with _timed(seconds, "repair"):
-                    size = film.info.width, film.info.height
-                    task = replace(task, plan=repaired(plan, checked.doubts, size))
-                    made, again = self._made(task, None, target, {}, None)
-                    checked = replace(again, repaired=checked.doubts)
+                    task = alongside.mended_task(task, seen[0])
+                    others = alongside.mended(others, seen[1:])
+                    made, again = self._made(task, others, None, target, {}, None)
+                    pairs = zip(again, seen, strict=True)
+                    seen = [replace(one, repaired=earlier.doubts) for one, earlier in pairs]
             if fingerprint.of_file(source) != before:
                 raise SourceChanged(source, "changed while it was read; run again")
-            done = self._report(task, destination, made, checked, seconds)
-            if checked.verdict == "doubt":
-                raise Doubtful(destination, f"not published: {checked.reason}", done)
+            done = self._report(task, others, destination, made, seen, seconds)
+            if done.verification.verdict == "doubt":
+                reason = f"not published: {done.verification.reason}"
+                raise Doubtful(destination, reason, done)
             after = fingerprint.of_file(target)
         return replace(done, output_sha256=after)
 
@@ -153,30 +152,35 @@ class Anonymizer:
     def _plan(
         self, source: Path, film: VideoSource | ImageSource, progress: Progress | None
     ) -> Plan:
-        plan = pipeline.analyse(film, self.crew.detector, gap=gap_of(film), progress=progress)
-        if not len(plan.pts):
-            raise UnreadableVideo(source, "holds no frame that can be decoded")
-        return plan
+        return alongside.planned(source, film, self.crew, progress)
 
     def _made(
         self,
         task: Task,
+        others: Sequence[Companion],
         parts: Mapping[range, Path] | None,
         target: Path,
         seconds: dict[str, float],
         progress: Progress | None,
-    ) -> tuple[Written, Verification]:
+    ) -> tuple[Written, list[Verification]]:
         """Write the film and look at it; without copies if those do not decode as they ought to."""
-        with _timed(seconds, "paint"):
-            made = _written(task, parts, target, progress)
+        with ExitStack() as stack:
+            with _timed(seconds, "paint"):
+                films = alongside.encoded(others, target, stack, progress)
+                task = replace(task, films=films)
+                made = _written(task, parts, target, progress)
+            with _timed(seconds, "check"):
+                checked, same = self._verified(task, made, target, progress)
+            if not same:
+                with _timed(seconds, "paint"):
+                    reason = "the film with copies did not decode as it ought to"
+                    made = whole(task, target, progress, reason=reason)
+                with _timed(seconds, "check"):
+                    checked = self._verified(task, made, target, progress)[0]
         with _timed(seconds, "check"):
-            checked, same = self._verified(task, made, target, progress)
-        if same:
-            return made, checked
-        with _timed(seconds, "paint"):
-            made = whole(task, target, reason="the film with copies did not decode as it ought to")
-        with _timed(seconds, "check"):
-            return made, self._verified(task, made, target, None)[0]
+            seen = alongside.examined(others, target, self.crew, progress)
+        said = alongside.warnings_of(others, films)
+        return replace(made, warnings=(*made.warnings, *said)), [checked, *seen]
 
     def _verified(
         self, task: Task, made: Written, target: Path, progress: Progress | None
@@ -197,9 +201,10 @@ class Anonymizer:
     def _report(
         self,
         task: Task,
+        others: Sequence[Companion],
         destination: Path,
         made: Written,
-        checked: Verification,
+        seen: Sequence[Verification],
         seconds: dict[str, float],
     ) -> Report:
         """All that there is to say before the film is published."""
@@ -219,12 +224,13 @@ class Anonymizer:
             skipped_packets=film.skipped,
             warnings=(*film.warnings, *made.warnings),
             non_interference=self.settings.painting.non_interference,
-            verification=checked,
+            verification=verify.merged(seen),
             motion=MOTION if self.settings.follows else (),
             settings=self.settings.described(),
             versions=outcomes.versions(),
             devices=outcomes.devices(crew.detector, crew.second, crew.studio),
             seconds=seconds,
+            films=tuple(map(alongside.outcome, others, seen[1:])),
         )
 
 
@@ -248,20 +254,17 @@ def verified(
     Raises:
         JobError: if one of them cannot be read.
     """
-    film = open_source(original)
     finder = detector or build.detector(settings)
-    plan = pipeline.analyse(film, finder, gap=gap_of(film), progress=progress)
-    second = build.second(settings)
-    written = open_source(output)
-    embedder = build.embedder(settings)
-    return verify.examine(
-        film, written, plan, second, embedder=embedder, guessed=False, progress=progress
-    )
-
-
-def gap_of(film: VideoSource | ImageSource) -> int:
-    """Longest run of frames without a sighting that a track of this film may bridge."""
-    return round(GAP_S * (film.info.average_rate or 30))
+    second, embedder = build.second(settings), build.embedder(settings)
+    seen = []
+    for film, made in alongside.pairs(original, output):
+        plan = pipeline.analyse(film, finder, gap=gap_of(film), progress=progress)
+        seen.append(
+            verify.examine(
+                film, made, plan, second, embedder=embedder, guessed=False, progress=progress
+            )
+        )
+    return verify.merged(seen)
 
 
 def _written(

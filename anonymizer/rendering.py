@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from anonymizer import pipeline
 from anonymizer.crew import Crew
-from anonymizer.data import Frame
+from anonymizer.data import Frame, StreamInfo
 from anonymizer.errors import SourceChanged, UnwritableOutput
 from anonymizer.identities import identities
 from anonymizer.pipeline import PlanMismatch, Progress
 from anonymizer.plan import Plan
 from anonymizer.report import SmartCopy, StreamOutcome
+from anonymizer.video.apart import Apart
 from anonymizer.video.encoding import Encoding, encoding_for
 from anonymizer.video.images import ImageSink, ImageSource
-from anonymizer.video.joining import join
+from anonymizer.video.joining import Joined, Packets, join
 from anonymizer.video.media import open_sink
 from anonymizer.video.native import layout_of
 from anonymizer.video.parts import Part
@@ -51,10 +52,16 @@ class Task:
     """SHA-256 of the source: decides identities together with the secret."""
     plan: Plan
     crew: Crew
+    films: Mapping[int, Apart] = field(default_factory=dict)
+    """Further films of the file, by the number of the stream that each replaces."""
 
 
 def opened(
-    crew: Crew, source: Path, film: VideoSource | ImageSource, target: Path
+    crew: Crew,
+    source: Path,
+    film: VideoSource | ImageSource,
+    target: Path,
+    films: Mapping[int, Apart] | None = None,
 ) -> VideoSink | ImageSink:
     """What is going to write ``target``; nothing is written yet.
 
@@ -69,6 +76,8 @@ def opened(
         crf=media.crf,
         lossless=media.lossless,
         audio=media.audio,
+        named=media.keep_stream,
+        films=films,
         codec=media.codec,
         preset=media.preset,
     )
@@ -89,7 +98,7 @@ def whole(
         SourceChanged: if it is not the film that was planned.
         UnwritableOutput: if it cannot be written.
     """
-    sink = opened(task.crew, task.source, task.film, target)
+    sink = opened(task.crew, task.source, task.film, target, task.films)
     try:
         with sink:
             for frame in _painted(task, None, progress):
@@ -120,9 +129,13 @@ def run(
 
 
 def encode(
-    task: Task, frames: range, part: Path, encoding: Encoding, progress: Progress | None = None
+    task: Task,
+    frames: range | None,
+    part: Path,
+    encoding: Encoding,
+    progress: Progress | None = None,
 ) -> None:
-    """``run`` with an encoding of one's own."""
+    """``run`` with an encoding of one's own; None for all frames."""
     try:
         write_run(part, _painted(task, frames, progress), task.film.info, encoding)
     except PlanMismatch as error:
@@ -139,11 +152,25 @@ def joined(task: Task, parts: Mapping[range, Path], target: Path) -> Written:
     shown = sorted(pts for piece in pieces for pts in piece.pts.tolist())
     if shown != task.plan.pts.tolist():
         raise UnwritableOutput(target, "its parts are not all of it; make those that are missing")
-    audio = task.crew.settings.media.audio
     encoding = encoding_of(task, target)
-    done = join(target, task.source, task.film.info, encoding, pieces, audio=audio)
+    done = joining(task, target, encoding, pieces)
     copy = SmartCopy(0, 0, 0, "the film was done in pieces")
     return Written(done.streams, tuple(done.warnings), copy)
+
+
+def joining(task: Task, target: Path, encoding: Encoding, pieces: Sequence[Packets]) -> Joined:
+    """Join packets to the film, beside what the settings want of its other streams."""
+    media = task.crew.settings.media
+    return join(
+        target,
+        task.source,
+        task.film.info,
+        encoding,
+        pieces,
+        audio=media.audio,
+        named=media.keep_stream,
+        films=task.films,
+    )
 
 
 def encoding_of(task: Task, target: Path) -> Encoding:
@@ -153,19 +180,28 @@ def encoding_of(task: Task, target: Path) -> Encoding:
         Indivisible: if runs cannot be joined to such a film.
         UsageError: if the source cannot be written so.
     """
+    encoding = encoding_for_target(task, target, task.film.info)
+    layout = layout_of(encoding.pixel_format)
+    if layout is not None and layout.alpha:
+        raise Indivisible("its transparency is written beside the picture")
+    return encoding
+
+
+def encoding_for_target(task: Task, target: Path, info: StreamInfo) -> Encoding:
+    """What a film is encoded with, by the settings and what is said of it in ``info``.
+
+    Raises:
+        UsageError: if it cannot be written so.
+    """
     media = task.crew.settings.media
-    encoding = encoding_for(
+    return encoding_for(
         target,
-        task.film.info,
+        info,
         crf=media.crf,
         lossless=media.lossless,
         codec=media.codec,
         preset=media.preset,
     )
-    layout = layout_of(encoding.pixel_format)
-    if layout is not None and layout.alpha:
-        raise Indivisible("its transparency is written beside the picture")
-    return encoding
 
 
 def _painted(task: Task, frames: range | None, progress: Progress | None) -> Iterator[Frame]:

@@ -180,7 +180,23 @@ class StreamOutcome:
     """As the input says."""
     fate: Fate
     reason: str
-    """Why it was dropped; empty for others."""
+    """Why it was dropped, or that it was kept by name; empty for others."""
+
+
+@dataclass(frozen=True, slots=True)
+class FilmOutcome:
+    """What became of a film that is not the first one of its file."""
+
+    stream: int
+    """Its number in the input."""
+    frames: int
+    shots: int
+    tracks: tuple[TrackOutcome, ...]
+    unconfirmed: int
+    """Sightings at low scores that no track confirms; nothing hides them."""
+    skipped_packets: int
+    """Damaged packets that could not be decoded."""
+    verification: Verification
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,17 +239,21 @@ class Report:
     is one, ``painter``."""
     seconds: dict[str, float]
     """Wall time by stage."""
+    films: tuple[FilmOutcome, ...] = ()
+    """Further films of the input; what is said of frames and tracks elsewhere is of the first one,
+    and the verification of all together."""
 
     @property
     def summary(self) -> str:
         """All of it in one line for a person."""
-        hidden = [track for track in self.tracks if track.action != "keep"]
+        further = [track for film in self.films for track in film.tracks]
+        hidden = [track for track in self.tracks if track.action != "keep"] + further
         faces = sum(track.stop - track.start for track in hidden)
-        kept = len(self.tracks) - len(hidden)
+        kept = len(self.tracks) + len(further) - len(hidden)
         repaired = len(self.verification.repaired)
         took = sum(self.seconds.values())
         return (
-            f"{self.destination}  {self.frames} frames, {len(self.tracks)} tracks, "
+            f"{self.destination}  {self.frames} frames, {len(self.tracks) + len(further)} tracks, "
             f"{faces} faces replaced, {f'{kept} tracks kept, ' if kept else ''}"
             f"{f'{repaired} repaired, ' if repaired else ''}{self.verification.verdict}, "
             f"{took:.1f} s ({self.frames / max(took, 1e-9):.1f} frames/s)"

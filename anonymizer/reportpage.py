@@ -115,6 +115,10 @@ def _looked(report: Report) -> Iterator[Element]:
         yield element("li", _recognition(seen.recognition))
     if seen.faces:
         yield _bound(report)
+    for film in report.films:
+        counted = _count(film.frames, "frame"), _count(len(film.tracks), "track")
+        words = f"{counted[0]}, {counted[1]}, {film.verification.verdict}"
+        yield element("li", f"among them a further film, stream {film.stream}: {words}")
     if report.skipped_packets:
         said = f"{_count(report.skipped_packets, 'damaged packet')} of the original left out"
         yield element("li", said)

@@ -127,13 +127,20 @@ class Media:
     lossless: bool = False
     """Keep every sample of what is not painted, in the source's own pixel format."""
     audio: Audio = "keep"
+    keep_stream: tuple[int, ...] = ()
+    """Numbers of streams that are copied whatever they tell: attached pictures, data, files."""
     codec: Codec | None = None
     """Encoder, as FFmpeg calls it; None for one of the source's kind, or H.264."""
     preset: Preset = "medium"
     """How long the encoder may think."""
+    smart_copy: bool = True
+    """Copy groups of pictures that hold nothing to hide as they are, where that can be done (H.264
+    whose codec, quality and preset were not chosen); the report says how many, or why not."""
 
     def __post_init__(self) -> None:
         choose("audio", self.audio, Audio)
+        for number in self.keep_stream:
+            whole("keep-stream", number, 0)
         choose("preset", self.preset, Preset)
         if self.codec is not None:
             choose("codec", self.codec, Codec)
@@ -143,9 +150,6 @@ class Media:
                 raise UsageError("crf and lossless exclude each other; give one")
 
 
-    smart_copy: bool = True
-    """Copy groups of pictures that hold nothing to hide as they are, where that can be done (H.264
-    whose codec, quality and preset were not chosen); the report says how many, or why not."""
 @dataclass(frozen=True, slots=True)
 class Checking:
     """How a finished film is looked at again before it is published."""

@@ -18,7 +18,7 @@ from anonymizer.rendering import Task, Written, encoding_of
 from anonymizer.report import SmartCopy
 from anonymizer.settings import Media
 from anonymizer.video.groups import Group, Groups, groups_of, matching
-from anonymizer.video.joining import Joined, Packets, join
+from anonymizer.video.joining import Joined, Packets
 from anonymizer.video.runs import Run
 from anonymizer.video.source import VideoSource
 from anonymizer.video.temporary import unfinished
@@ -108,8 +108,7 @@ def _joined(
         }
         pieces |= {start: Fitted(run, extradata=said) for start, run in runs.items()}
         ordered = [pieces[start] for start in sorted(pieces)]
-        audio = task.crew.settings.media.audio
-        done = join(target, task.source, info, encoding, ordered, audio=audio)
+        done = rendering.joining(task, target, encoding, ordered)
     if progress:
         progress("paint", count, 0)
     return done, drawn

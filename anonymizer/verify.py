@@ -6,7 +6,7 @@ Nothing here knows how the film was made, so it judges files of other programs t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import islice
 from typing import Final, Literal
@@ -95,6 +95,29 @@ def examine(
         if progress:
             progress("check", batch[-1][0].index + 1, tally.faces - counted)
     return _verification(tally, tick, second, embedder)
+
+
+def merged(seen: Sequence[Verification]) -> Verification:
+    """What looks at several films of one file have shown, the first one's words for all."""
+    first = seen[0]
+    if len(seen) == 1:
+        return first
+    doubts = tuple(doubt for one in seen for doubt in one.doubts)
+    faces = sum(one.faces for one in seen)
+    told = [one.recognition for one in seen if one.recognition]
+    recognition = replace(told[0], faces=sum(one.faces for one in told)) if told else None
+    return replace(
+        first,
+        frames=sum(one.frames for one in seen),
+        frames_written=sum(one.frames_written for one in seen),
+        latest_s=max(one.latest_s for one in seen),
+        in_time=all(one.in_time for one in seen),
+        faces=faces,
+        doubts=doubts,
+        leak_bound=leak_bound(len(doubts), faces),
+        recognition=recognition,
+        repaired=tuple(doubt for one in seen for doubt in one.repaired),
+    )
 
 
 def paired(original: Iterable[Frame], output: Iterable[Frame], tick: Fraction) -> Iterator[Pair]:

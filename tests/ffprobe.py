@@ -31,13 +31,13 @@ def told(path: Path) -> dict[str, Any]:
     """Facts that a film and its anonymized copy are to share."""
     whole = asked(path, "-show_streams", "-show_chapters", "-show_format")
     streams = whole["streams"]
-    film = next(s for s in streams if s["codec_type"] == "video" and not _attached(s))
+    films = [s for s in streams if s["codec_type"] == "video" and not _attached(s)]
     return {
-        "times": _times(path, film),
+        "times": [_times(path, film) for film in films],
         "milliseconds": round(1000 * Fraction(whole["format"]["duration"])),
-        "picture": _picture(film),
-        "signals": sorted(map(str, _signals(path, film))),
-        "labels": [_labels(s) for s in streams if s is film or _copied(s)],
+        "picture": [_picture(film) for film in films],
+        "signals": [sorted(map(str, _signals(path, film))) for film in films],
+        "labels": [_labels(s) for s in streams if s in films or _copied(s)],
         "packets": _packets(path, [s for s in streams if _copied(s)]),
         "chapters": [
             (c["start_time"], c["end_time"], c["tags"]["title"]) for c in whole["chapters"]

@@ -65,6 +65,10 @@ OPTIONS: Final[dict[str, tuple[Any, str]]] = {
     "media.crf": (int, "Quality of the video, 0 (best) to 51. Default: 18."),
     "media.lossless": (bool, "Lose nothing of what is not painted."),
     "media.audio": (Audio, "Default: keep."),
+    "media.keep_stream": (
+        list[int],
+        "Number of a stream, as ffprobe counts, to copy whatever it tells. Repeatable.",
+    ),
     "media.codec": (Codec, "Encoder of the video. Default: the source's kind."),
     "media.preset": (Preset, "How long the encoder may think. Default: medium."),
     "media.smart_copy": (bool, "Copy pictures as they are where nothing is hidden. Default: on."),

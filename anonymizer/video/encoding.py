@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import lcm
@@ -261,22 +262,29 @@ def _warnings(fit: _Fit, wanted: Layout, info: StreamInfo, *, asked: bool) -> tu
     return tuple(said)
 
 
-def container_options(path: Path, time_bases: list[Fraction]) -> dict[str, str]:
-    """Options that keep times exact; the first time base is the picture's.
+def container_options(
+    path: Path, pictures: Sequence[Fraction], others: Sequence[Fraction]
+) -> dict[str, str]:
+    """Options that keep times exact, from the time bases of films and of other streams.
 
-    MP4 counts every picture in a unit of its own, and delays between streams in a unit of the
-    film, milliseconds unless told otherwise.
+    MP4 counts every picture in a unit of its own, the same for all films, and delays between
+    streams in a unit of the whole, milliseconds unless told otherwise.
     """
     common = {"fflags": "+bitexact"}  # no random ids, no version of ours in the file
     if path.suffix.lower() not in _MOV:
         return common
-    unit = lcm(*(base.denominator for base in time_bases))
-    shared = unit if unit < 2**31 else time_bases[0].denominator
+    film = _shared(pictures) or pictures[0].denominator
     return common | {
         "movflags": "+faststart",
-        "video_track_timescale": str(time_bases[0].denominator),
-        "movie_timescale": str(shared),
+        "video_track_timescale": str(film),
+        "movie_timescale": str(_shared([*pictures, *others]) or film),
     }
+
+
+def _shared(bases: Sequence[Fraction]) -> int | None:
+    """A number of units per second in which all of these are whole; None if MP4 cannot hold it."""
+    unit = lcm(*(base.denominator for base in bases))
+    return unit if unit < 2**31 else None
 
 
 def lost(path: Path, info: StreamInfo, encoding: Encoding) -> list[str]:

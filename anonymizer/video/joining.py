@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from anonymizer.data import StreamInfo
 from anonymizer.errors import UnwritableOutput
 from anonymizer.report import StreamOutcome
+from anonymizer.video.apart import Apart
 from anonymizer.video.copying import Audio, CopiedStreams
 from anonymizer.video.encoding import Encoding, lost
 from anonymizer.video.failures import writing
 from anonymizer.video.muxer import Muxer
-from anonymizer.video.recording import usual_step
 from anonymizer.video.runs import Coded
+from anonymizer.video.stamps import decoding_times, usual_step
 
 
 class Packets(Protocol):
@@ -57,6 +58,8 @@ def join(
     pieces: Sequence[Packets],
     *,
     audio: Audio = "keep",
+    named: Sequence[int] = (),
+    films: Mapping[int, Apart] | None = None,
 ) -> Joined:
     """Write a film; what is not its picture comes from the source, as in VideoSink.
 
@@ -69,6 +72,8 @@ def join(
         encoding: What the pieces were encoded with.
         pieces: The picture in order, all with the same ``extradata``.
         audio: Whether to copy the sound.
+        named: Numbers of streams to copy whatever they hold.
+        films: Further films by the number of the stream that each replaces.
 
     Raises:
         UnwritableOutput: if it cannot be written, or pieces do not fit together.
@@ -79,7 +84,7 @@ def join(
     try:
         stamps = decoding_times([piece.pts for piece in pieces])
         with ExitStack() as stack:
-            copied = CopiedStreams(source, audio=audio)
+            copied = CopiedStreams(source, audio=audio, named=named, films=films)
             stack.callback(copied.close)
             with writing(path):
                 muxer = Muxer(path, info, encoding, copied, extradata=said.pop())
@@ -109,30 +114,3 @@ def _write(
             muxer.add(packet, duration=int(steps[np.searchsorted(shown, coded.pts)]))
             at += 1
     muxer.finish()
-
-
-def decoding_times(pieces: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
-    """When each packet of a film is decoded: strictly increasing, none after it is shown.
-
-    As many packets ahead of showing as the piece that reorders most needs, everywhere; before the
-    first frame is shown, in its own steps.
-
-    Args:
-        pieces: Times of showing, in order of decoding.
-
-    Raises:
-        ValueError: if times repeat, or a piece does not follow the one before it.
-    """
-    pts = np.concatenate(pieces)
-    shown = np.sort(pts)
-    bounds = np.cumsum([0, *map(len, pieces)])
-    for piece, start, stop in zip(pieces, bounds[:-1], bounds[1:], strict=True):
-        if not np.array_equal(np.sort(piece), shown[start:stop]):
-            raise ValueError("parts of a film overlap in time")
-    if (np.diff(shown) <= 0).any():
-        raise ValueError("frames of a film share a time")
-    count = len(pts)
-    ahead = int((np.arange(count) - np.searchsorted(shown, pts)).max())
-    head = shown[:ahead] - (shown[ahead] - shown[0])
-    times: NDArray[np.int64] = np.concatenate([head, shown[: count - ahead]])
-    return times

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from anonymizer.data import StreamInfo
 from anonymizer.errors import UnreadableVideo, UsageError
+from anonymizer.video.apart import Apart
 from anonymizer.video.copying import Audio
 from anonymizer.video.failures import check_readable, reading
 from anonymizer.video.images import IMAGE_SUFFIXES, ImageSink, ImageSource
@@ -49,6 +51,8 @@ def open_sink(
     crf: int | None = None,
     lossless: bool = False,
     audio: Audio = "keep",
+    named: Sequence[int] = (),
+    films: Mapping[int, Apart] | None = None,
     codec: str | None = None,
     preset: str = "medium",
 ) -> VideoSink | ImageSink:
@@ -62,5 +66,14 @@ def open_sink(
     if is_image(path):
         return ImageSink(path, info, lossless=lossless)
     return VideoSink(
-        path, source, info, crf=crf, lossless=lossless, audio=audio, codec=codec, preset=preset
+        path,
+        source,
+        info,
+        crf=crf,
+        lossless=lossless,
+        audio=audio,
+        named=named,
+        films=films,
+        codec=codec,
+        preset=preset,
     )

@@ -10,14 +10,12 @@ from typing import Final
 import av
 from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
-from av.video.stream import VideoStream
 
 from anonymizer.data import StreamInfo
 from anonymizer.errors import UnwritableOutput
-from anonymizer.video.compressing import describe
-from anonymizer.video.copying import CopiedStreams, copy_labels
+from anonymizer.video.apart import add_picture
+from anonymizer.video.copying import CopiedStreams
 from anonymizer.video.encoding import Encoding, container_options
-from anonymizer.video.orientation import Orientation, orientation_for
 
 _FORMATS: Final = {
     ".mp4": "mp4",
@@ -53,11 +51,13 @@ class Muxer:
             f"file:{path}",
             mode="w",
             format=_FORMATS[path.suffix.lower()],
-            container_options=container_options(path, [info.time_base, *copied.time_bases]),
+            container_options=container_options(
+                path, [info.time_base, *copied.film_bases], copied.time_bases
+            ),
         )
         for stream in copied:
             if stream.index == copied.picture.index:
-                self._stream = self._add_picture(stream)
+                self._stream = add_picture(self._file, stream, info, encoding)
             else:
                 copied.add_to(self._file, stream)
         if extradata is not None:
@@ -65,22 +65,6 @@ class Muxer:
             self.encoder.extradata = extradata
         copied.copy_chapters(self._file)
         copied.start()
-
-    def _add_picture(self, source: Stream) -> VideoStream:
-        info, encoding = self._info, self._encoding
-        options = dict(encoding.options)
-        stream = self._file.add_stream(encoding.codec, rate=info.average_rate, options=options)
-        assert isinstance(stream, VideoStream)
-        context = stream.codec_context
-        describe(context, info, encoding)
-        stream.time_base = info.time_base
-        if encoding.codec == "libx265" and self._path.suffix.lower() in (".mp4", ".m4v", ".mov"):
-            context.codec_tag = "hvc1"  # players of Apple know no other
-        orientation = orientation_for(info.rotation, mirrored=info.mirrored)
-        if orientation != Orientation():
-            stream.set_display_matrix(orientation.matrix)
-        copy_labels(source, stream)
-        return stream
 
     @property
     def encoder(self) -> VideoCodecContext:

@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 from anonymizer.errors import UnreadableVideo
 from anonymizer.video.damage import Awaited, Damage
 from anonymizer.video.extent import Reach
-from anonymizer.video.failures import check_readable
+from anonymizer.video.failures import check_readable, reading
 
 _NOT_FILMS = {"tty", "hls", "dash", "concat", "sdp", "imf", "image2"}
 """Text drawn as a film, and lists that make FFmpeg open other files or wait for them."""
@@ -46,28 +46,42 @@ def is_cover(stream: Stream) -> bool:
     return bool(stream.disposition & Disposition.attached_pic)
 
 
-def picture_stream(container: InputContainer, path: Path) -> VideoStream:
-    """The first video stream that is no attached picture.
+def is_film(stream: Stream) -> bool:
+    """Whether it is a video stream that shows more than an attached picture."""
+    return stream.type == "video" and not is_cover(stream)
+
+
+def picture_stream(container: InputContainer, path: Path, number: int = 0) -> VideoStream:
+    """The ``number``-th video stream that is no attached picture, from 0.
 
     Raises:
         UnreadableVideo: if there is none, or FFmpeg has no decoder for it.
     """
-    for stream in container.streams.video:
-        if is_cover(stream):
-            continue
-        if stream.codec_context is None:
-            raise UnreadableVideo(path, "its codec is unknown here; convert it to H.264 first")
-        return stream
-    raise UnreadableVideo(path, "has no video stream")
+    films = [stream for stream in container.streams.video if is_film(stream)]
+    if number >= len(films):
+        raise UnreadableVideo(path, "has no video stream" + f" {number + 1}" * (number > 0))
+    if films[number].codec_context is None:
+        raise UnreadableVideo(path, "its codec is unknown here; convert it to H.264 first")
+    return films[number]
 
 
-def decoding_stream(container: InputContainer, path: Path) -> VideoStream:
+def films_of(path: Path) -> list[int]:
+    """Numbers of the streams of a file that are films.
+
+    Raises:
+        UnreadableVideo: if it cannot be opened.
+    """
+    with reading(path), open_input(path) as container:
+        return [stream.index for stream in container.streams.video if is_film(stream)]
+
+
+def decoding_stream(container: InputContainer, path: Path, number: int = 0) -> VideoStream:
     """What ``picture_stream`` returns, set up to be decoded.
 
     Raises:
         UnreadableVideo: like ``picture_stream``.
     """
-    stream = picture_stream(container, path)
+    stream = picture_stream(container, path, number)
     # Threads that decode whole frames report damage late, and PyAV then drops good frames.
     stream.thread_type = "SLICE"
     return stream

@@ -13,6 +13,7 @@ from anonymizer.video.compressing import Compressor
 from anonymizer.video.copying import CopiedStreams
 from anonymizer.video.encoding import Encoding
 from anonymizer.video.muxer import Muxer
+from anonymizer.video.stamps import usual_step
 
 
 class Recorder:
@@ -57,8 +58,3 @@ class Recorder:
     def _write(self, packets: Iterable[av.Packet[Stream]]) -> None:
         for packet in packets:
             self._muxer.add(packet, duration=self._durations.pop(packet.pts or 0, self._step))
-
-
-def usual_step(info: StreamInfo) -> int:
-    """Time base units per frame, from the header."""
-    return max(1, round(1 / (info.average_rate * info.time_base))) if info.average_rate else 1

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from anonymizer.data import Frame, StreamInfo
 from anonymizer.errors import UnwritableOutput
 from anonymizer.report import StreamOutcome
+from anonymizer.video.apart import Apart
 from anonymizer.video.behind import Behind
 from anonymizer.video.copying import Audio, CopiedStreams
 from anonymizer.video.encoding import encoding_for, lost
@@ -33,6 +35,8 @@ class VideoSink:
         lossless: Keep every sample: of the source where nothing was painted, elsewhere of what the
             conversion to the source's pixel format made of RGB.
         audio: Whether to copy the sound.
+        named: Numbers of streams to copy whatever they hold.
+        films: Further films by the number of the stream that each replaces.
         codec: Name of an encoder; None for the source's kind, if it can be written.
         preset: How long the encoder may think: one of ``encoders.PRESETS``.
     """
@@ -46,13 +50,18 @@ class VideoSink:
         crf: int | None = None,
         lossless: bool = False,
         audio: Audio = "keep",
+        named: Sequence[int] = (),
+        films: Mapping[int, Apart] | None = None,
         codec: str | None = None,
         preset: str = "medium",
     ) -> None:
         self._encoding = encoding_for(
             path, info, crf=crf, lossless=lossless, codec=codec, preset=preset
         )
-        self._path, self._source, self._info, self._audio = path, source, info, audio
+        self._path, self._source, self._info = path, source, info
+        if named:  # numbers that do not exist are found now, not after the work
+            CopiedStreams(source, named=named).close()
+        self._beside: dict[str, Any] = {"audio": audio, "named": named, "films": films}
         self._exit = ExitStack()
         self._last: int | None = None
         self.warnings: list[str] = []
@@ -66,7 +75,7 @@ class VideoSink:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            copied = CopiedStreams(self._source, audio=self._audio)
+            copied = CopiedStreams(self._source, **self._beside)
             stack.callback(copied.close)
             with writing(self._path):
                 self._recorder = Recorder(self._path, self._info, self._encoding, copied)

@@ -25,7 +25,7 @@ from anonymizer.video.packets import decoding_stream, open_input, pictures_of
 from anonymizer.video.parts import Part
 from anonymizer.video.prefetch import prefetch as work_ahead
 from anonymizer.video.signals import signals_of
-from anonymizer.video.timetable import Timetable, timetable_of
+from anonymizer.video.timetable import Indivisible, Timetable, timetable_of
 
 
 class VideoSource:
@@ -35,15 +35,20 @@ class VideoSource:
     strictly increase. Where the file gives none they continue the last step; where it repeats one
     it is moved on by one tick.
 
+    Args:
+        path: The file.
+        number: Which of its films, from 0.
+        prefetch: Frames decoded ahead.
+
     Raises:
         UnreadableVideo: if the file is missing, no film, or not one picture can be decoded.
     """
 
-    def __init__(self, path: Path, *, prefetch: int = 4) -> None:
-        self._path = path
+    def __init__(self, path: Path, *, number: int = 0, prefetch: int = 4) -> None:
+        self._path, self._number = path, number
         self._depth = prefetch
         self._damage = Damage(path)
-        self._info, self._stored = _probe(path)
+        self._info, self._stored = _probe(path, number)
         self._table: Timetable | None = None
 
     @property
@@ -68,6 +73,8 @@ class VideoSource:
             Indivisible: if the film can only be read as a whole.
             DamagedVideo: if its end is cut off.
         """
+        if self._number:
+            raise Indivisible("it is not the first film of its file")
         if self._table is None:
             self._table = timetable_of(self._path, frames=self._info.frames)
             self._damage.warnings = self._damage.warnings or list(self._table.warnings)
@@ -95,7 +102,7 @@ class VideoSource:
 
     def _frames(self, damage: Damage) -> Iterator[Frame]:
         with reading(self._path), open_input(self._path) as container:
-            stream = decoding_stream(container, self._path)
+            stream = decoding_stream(container, self._path, self._number)
             clock, count = Clock(), 0
             develop = Developer(self._info, *self._stored)
             reach, steps = Reach(container, stream), Steps()
@@ -143,10 +150,10 @@ class Clock:
         return [f"{many} times were moved on, as some repeat or step back"] if many else []
 
 
-def _probe(path: Path) -> tuple[StreamInfo, tuple[Orientation, tuple[int, int]]]:
+def _probe(path: Path, number: int) -> tuple[StreamInfo, tuple[Orientation, tuple[int, int]]]:
     """Header, and what only the first picture tells; the size is (width, height) as stored."""
     with reading(path), open_input(path) as container:
-        stream = decoding_stream(container, path)
+        stream = decoding_stream(container, path, number)
         picture = next(pictures_of(container, stream, Damage(path)), None)
         if picture is None:
             raise UnreadableVideo(path, "not one picture can be decoded")

@@ -474,7 +474,7 @@ def test_every_stream_of_the_source_has_an_outcome(tmp_path):
     assert fates == {
         ("video", "anonymized", "ita", ""),
         ("audio", "dropped", "deu", "sound was not wanted"),
-        ("video", "dropped", "ita", "only one film is anonymized"),
+        ("video", "dropped", "ita", "it was not anonymized"),
         ("video", "dropped", None, "may show or tell who was filmed"),
         ("subtitle", "dropped", "fra", "does not fit webm"),
     }
