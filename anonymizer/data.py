@@ -112,9 +112,8 @@ class Frame:
         _frozen(image)
         if changed is not None:
             if changed.shape != image.shape[:2] or changed.dtype != np.bool_:
-                raise ValueError(
-                    f"changed must be (H, W) bool, got {changed.shape} {changed.dtype}"
-                )
+                got = f"{changed.shape} {changed.dtype}"
+                raise ValueError(f"changed must be (H, W) bool, got {got}")
             _frozen(changed)
 
     def __repr__(self) -> str:
@@ -248,14 +247,9 @@ class Clip:
 
     def __post_init__(self) -> None:
         count, sides = len(self.indices), self.shape
-        expected: dict[str, tuple[int, ...]] = {
-            "pixels": (count, *sides, 3),
-            "context": (count, *sides, 3),
-            "hidden": (count, *sides),
-            "mask": (count, *sides),
-            "frame_from_crop": (count, 3, 3),
-            "landmarks": (count, 5, 2),
-        }
+        expected: dict[str, tuple[int, ...]] = dict.fromkeys(("hidden", "mask"), (count, *sides))
+        expected |= dict.fromkeys(("pixels", "context"), (count, *sides, 3))
+        expected |= {"frame_from_crop": (count, 3, 3), "landmarks": (count, 5, 2)}
         for name, shape in expected.items():
             array = getattr(self, name)
             if array.shape != shape:
