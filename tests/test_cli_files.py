@@ -19,6 +19,7 @@ import pytest
 
 from anonymizer.commands import console
 from anonymizer.commands.progress import watching
+from tests import photos
 from tests.films import make_video
 from tests.test_cli import COVER, ROOT, anonymize
 
@@ -247,3 +248,23 @@ def test_a_small_disk_that_is_full_is_said(tmp_path):
     assert len(done.stderr.splitlines()) == 1
     assert "disk/out.mp4: the " in done.stderr
     assert "choose another folder with -o" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "dataset"])
+def test_a_folder_of_pictures_keeps_depth_and_formats(tmp_path, command):
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    made = [
+        photos.of_opencv("a.png", bits=16)(tmp_path / "in"),
+        photos.of_opencv("b.tif", bits=16)(tmp_path / "in" / "deep"),
+        photos.of_pillow("c.webp", 4, lossless=True)(tmp_path / "in"),
+        photos.of_pillow("d.jpg", quality=90)(tmp_path / "in"),
+    ]
+    mark = "_anonymized" if command == "run" else ""
+    place = ["-o", str(tmp_path / "out")] if command == "run" else [str(tmp_path / "out")]
+    words = [command, str(tmp_path / "in"), *place, "--replace", "cover", "--quiet"]
+    assert anonymize(*words)[0] == 0
+    for source in made:
+        inside = source.relative_to(tmp_path / "in")
+        result = tmp_path / "out" / inside.with_name(f"{source.stem}{mark}{source.suffix}")
+        before, after = photos.samples(source), photos.samples(result)
+        assert (before.shape, before.dtype) == (after.shape, after.dtype)
