@@ -67,9 +67,7 @@ def optimised(
     if best is own:
         return features
     restored = torch.where(free, _restored(best, own, free), own)
-    result = restored.transpose(1, 2).reshape(features.shape).to(features.dtype)
-    keep = free.transpose(1, 2).reshape(len(own), 1, *features.shape[2:])
-    return torch.where(keep, result, features.detach())
+    return restored.transpose(1, 2).reshape(features.shape).to(features.dtype)
 
 
 def _losses(
@@ -118,11 +116,11 @@ def descended(
 def _restored(z: Tensor, own: Tensor, free: Tensor) -> Tensor:
     """``z`` (B, n, C) with the mean and spread of ``own`` in each channel, over free tokens.
 
-    Frames with fewer than two of them keep what they have.
+    The only free token of a frame gets back what it had.
     """
     count = free.sum(1, keepdim=True)
     (centre, spread), (wanted, width) = (_moments(values, free, count) for values in (z, own))
-    return torch.where(count > 1, (z - centre) / spread * width + wanted, own)
+    return (z - centre) / spread * width + wanted
 
 
 def _moments(values: Tensor, free: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:

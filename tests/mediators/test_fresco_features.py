@@ -13,7 +13,7 @@ from mediators import _likeness
 from mediators._difference import FLAT, Differences
 from mediators._likeness import Likeness
 from mediators._links import Links
-from mediators._optimise import Descent, _losses, descended, optimised
+from mediators._optimise import Descent, _losses, _moments, descended, optimised
 from tests.mediators import tokens
 from tests.mediators.tokens import GRID, SIZE, TOKENS, G, Moving, N
 
@@ -207,6 +207,35 @@ def test_16_outside_of_the_region_every_bit_is_kept():
     assert same[2::N].all()
     assert not same[inside & ~same].any()
     assert (~same)[inside].float().mean() > 0.9
+
+
+def test_tokens_outside_of_the_region_stand_still_while_the_others_move():
+    region = tokens.noise(N, TOKENS, seed=3) > 0
+    features = clean() + 0.5 * tokens.noise(B, WIDTH, *GRID, seed=8)
+    flat = features.flatten(2).transpose(1, 2).contiguous()
+    free = region.repeat(G, 1)[..., None]
+
+    def slope(z):
+        loss, gradient = _losses(z, PAN, None, N, HOW)
+        return loss, gradient * free
+
+    best = descended(flat, slope, HOW)
+    assert torch.equal(best[~free[..., 0]], flat[~free[..., 0]])
+    result = optimised(features, PAN, None, region, HOW).flatten(2).transpose(1, 2)
+    for b in range(B):
+        inside = region[b % N]
+        spread, width = (part[b, inside].std(0) for part in (best, flat))
+        moved = best[b, inside] - best[b, inside].mean(0)
+        expected = moved / spread * width + flat[b, inside].mean(0)
+        torch.testing.assert_close(result[b, inside], expected, atol=1e-3, rtol=1e-3)
+
+
+def test_spreads_are_those_of_a_sample():
+    values = tokens.noise(2, TOKENS, 3)
+    free = torch.ones(2, TOKENS, 1, dtype=torch.bool)
+    mean, spread = _moments(values, free, free.sum(1, keepdim=True))
+    torch.testing.assert_close(mean, values.mean(1, keepdim=True))
+    torch.testing.assert_close(spread**2, values.var(1, keepdim=True) + 1e-5)
 
 
 def test_17_what_agrees_already_is_returned_itself():
