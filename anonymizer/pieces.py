@@ -16,9 +16,10 @@ from itertools import pairwise
 from pathlib import Path
 
 from anonymizer import finding, fingerprint, rendering
+from anonymizer.alongside import gap_of
 from anonymizer.errors import SourceChanged
 from anonymizer.finding import Found
-from anonymizer.jobs import Anonymizer, gap_of
+from anonymizer.jobs import Anonymizer
 from anonymizer.pipeline import Progress
 from anonymizer.planfile import PlanFile
 from anonymizer.rendering import Task

@@ -121,8 +121,7 @@ def test_pieces_show_what_the_whole_film_shows(tmp_path, replaced, suffix):
     assert all(np.array_equal(x.image, y.image) for x, y in zip(a, b, strict=True))
     assert replaced == "blur" or not any(find(frame.image) for frame in a)
     plainly: dict[str, Any] = {"destination": "", "output_sha256": None, "seconds": {}}
-    same = {"warnings": whole.warnings, "smart_copy": whole.smart_copy}
-    again = replace(report, **plainly, **same)
+    again = replace(report, warnings=whole.warnings, smart_copy=whole.smart_copy, **plainly)
     assert again == replace(whole, **plainly)
     assert set(report.seconds) == {"find", "paint", "check"}
 

@@ -387,7 +387,8 @@ def test_a_picture_wider_than_high_is_a_square_whose_rest_takes_no_part(step):
     clip, held = moving(9, step, mask)
     found = held.found.values()
     flat = oracle.Held([replace(m, grid=m.grid[:rows], valid=m.valid[:rows]) for m in found])
-    x, carries = estimate(9) * 0.3, [None, None]
+    x = estimate(9) * 0.3
+    carries: list[Carry | None] = [None, None]
     for start, stop, lead in ((0, 5, 0), (3, 9, 2)):
         part = oracle.part_of(clip, start, stop, lead)
         whole = medm.build(correspond=held).prepare(part, carries[0])

@@ -12,10 +12,11 @@ import pytest
 from anonymizer.data import StreamInfo
 from anonymizer.errors import UnwritableOutput
 from anonymizer.video.encoding import encoding_for
-from anonymizer.video.joining import decoding_times, join
+from anonymizer.video.joining import join
 from anonymizer.video.runs import Run, write_run
 from anonymizer.video.sink import VideoSink
 from anonymizer.video.source import VideoSource
+from anonymizer.video.stamps import decoding_times
 from tests import ffprobe
 from tests.films import make_video
 from tests.media import VP9, X264
