@@ -347,6 +347,12 @@ def test_each_mechanism_has_a_switch(unet, spied, name):
     assert on == (dict.fromkeys(OFF, False) | {name: True})
 
 
+def test_after_the_first_step_smoothing_leaves_layers_to_themselves(unet, spied):
+    steps = by_step(unet, made(motion=Moving(), **(OFF | {"spatial_attention": True})), spied)
+    counts = [sum(kind == "attention" for kind, _ in done) for done in steps.values()]
+    assert counts == [4, 0, 0, 0, 0]
+
+
 def test_grids_that_are_too_fine_are_not_optimised(unet, spied):
     done = by_step(unet, made(motion=Moving(), finest=32, finest_temporal=8), spied)[TIMES[0]]
     features = [what for kind, what in done if kind == "features"]
@@ -399,6 +405,7 @@ def test_where_nothing_is_drawn_likeness_leaves_out_what_is_hidden(unet, spied):
 
 def test_noise_is_one_map_for_all_frames_and_chunks():
     first, second = made().noise((4, 2, 8, 8), 3), made(clip_of(4, 9)).noise((4, 2, 8, 8), 3)
+    assert first.shape == (4, 2, 8, 8)
     assert torch.equal(first, first[:1].expand_as(first))
     assert torch.equal(first, second)
 

@@ -139,6 +139,8 @@ def test_p1_nothing_that_is_hidden_reaches_the_result(pipe, frames, hidden):
         painted(pipe, whole_frames(seen, hidden), "medm+fresco") for seen in (frames, other)
     )
     np.testing.assert_array_equal(one, two)
+    assert (whole_frames(frames, hidden).context[hidden] == 128).all()
+    np.testing.assert_array_equal(whole_frames(frames, hidden).context[~hidden], frames[~hidden])
 
 
 def test_without_strength_pixels_are_left_alone(pipe, frames, hidden):
