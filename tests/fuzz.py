@@ -147,7 +147,8 @@ def raw(path: Path) -> Raw:
         seen.tick = stream.time_base or Fraction(1, 90_000)
         seen.claimed = float(stream.frames)
         if "mov" in file.format.name and stream.duration:  # an edit list may want less
-            seen.claimed = min(seen.claimed, float(stream.duration * seen.tick * RATE))
+            rate = min(stream.average_rate or RATE, RATE)  # damage may have slowed it down
+            seen.claimed = min(seen.claimed, float(stream.duration * seen.tick * rate))
         if file.format.name in ("matroska,webm", "flv") and file.duration:
             seen.claimed = file.duration / 1e6 * RATE
         for packet in _packets(file, stream, seen):
