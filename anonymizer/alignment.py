@@ -21,9 +21,9 @@ from anonymizer.head import canonical
 
 FEATHER: Final = 6.0
 """Width of the feather, pixels at 128."""
-BOX_REACH: Final = 1.07
+BOX_REACH: Final = 1.1
 """The ellipse in a detector's box, made larger by this, belongs to the core."""
-HAIRLINE: Final = 11.0
+HAIRLINE: Final = 8.0
 """Height that hairlines do not exceed, pixels at 128."""
 SURE: Final = 3.0
 """Error in the height of landmarks that is usual, pixels at 128."""

@@ -222,7 +222,7 @@ def test_a_folder_that_was_made_for_nothing_is_gone(tmp_path):
         (["--coherence", "2"], "coherence must be between 0 and 1, got 2.0"),
         (["--chunk", "2"], "chunk length 2 must exceed overlap 4"),
         (["--detector", "eyes"], "unknown detector 'eyes'; available: centerface"),
-        (["--mediator", "oracle"], "unknown mediator 'oracle'; available: medm, none"),
+        (["--mediator", "oracle"], "unknown mediator 'oracle'; available: fresco, medm, none"),
         (["--device", "cuda:9"], "device 'cuda:9' is not available here"),
         (["--config", "nowhere.toml"], "nowhere.toml: cannot be read"),
     ],

@@ -126,7 +126,8 @@ def test_a_cluster_outlives_a_driver_that_is_killed_and_serves_the_next(tmp_path
     assert len(bench.files()) == 4
 
 
-def test_a_cluster_that_is_not_there_is_said():
+def test_a_cluster_that_is_not_there_is_said(tmp_path, monkeypatch):
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))  # where no other cluster left its address
     with pytest.raises(UsageError, match="no Ray cluster at"):
         Actors(NOBODY, 1, address="auto", gpus=0)
 

@@ -361,7 +361,7 @@ def test_what_was_written_is_decoded_and_compared(tmp_path, monkeypatch):
         )
         return sink
 
-    monkeypatch.setattr("anonymizer.jobs.open_sink", forgetful)
+    monkeypatch.setattr("anonymizer.rendering.open_sink", forgetful)
     with pytest.raises(JobError, match=r"was written at|instead of 12"):
         veil().file(source, tmp_path / "out.mp4")
     assert list(tmp_path.iterdir()) == [source]
