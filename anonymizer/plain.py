@@ -18,6 +18,8 @@ from anonymizer.data import Clip
 from anonymizer.errors import UnknownPart
 from anonymizer.protocols import Mediation, Replacer
 
+APART: Final = 12.0
+"""Levels of 255 between a cover and what is around it."""
 SIZE: Final = 128
 """Side of the crops that plain replacers ask for."""
 
@@ -36,7 +38,11 @@ class Painted:
 
 
 class Cover:
-    """One solid colour: the mean of a ring around the protected area over the whole clip."""
+    """One solid colour: that of a ring around the protected area over the whole clip, set apart.
+
+    In the dark a face may be of no other colour than what is around it: a second look could not
+    tell a cover of that colour from the face.
+    """
 
     size: int = SIZE
     provider: Final = "cpu"
@@ -45,7 +51,8 @@ class Cover:
         """Crops of one colour; grey where nothing around the face can be seen."""
         rings = crops.ring(clip.mask, clip.hidden)
         seen = clip.context[rings]
-        colour = seen.mean(axis=0).round().astype(np.uint8) if len(seen) else np.uint8(crops.GREY)
+        mean = seen.mean(axis=0) if len(seen) else np.full(3, crops.GREY)
+        colour = (mean + np.where(mean.mean() < 128, APART, -APART)).round().astype(np.uint8)
         shape = (len(clip.indices) - clip.lead, clip.size, clip.size, 3)
         return Painted(clip, np.broadcast_to(colour, shape).copy())
 

@@ -43,18 +43,27 @@ def test_a_cover_is_one_colour_that_no_face_decides():
     assert np.array_equal(made, replaced("cover", with_other_face(given)))
 
 
-def test_a_cover_takes_the_colour_around_the_face():
+@pytest.mark.parametrize(
+    ("around", "cover"),
+    [
+        ((10, 90, 200), (22, 102, 212)),
+        ((4, 3, 2), (16, 15, 14)),
+        ((250, 240, 255), (238, 228, 243)),
+    ],
+)
+def test_a_cover_is_set_apart_from_what_is_around_the_face(around, cover):
+    """As a dark face may not be: a cover of its own colour would hide nothing that can be told."""
     given = clip(T=2, S=64)
     context = given.context.copy()
-    context[~given.hidden] = (10, 90, 200)
+    context[~given.hidden] = around
     made = replaced("cover", dataclasses.replace(given, context=context))
-    assert made[0, 0, 0].tolist() == [10, 90, 200]
+    assert (made == cover).all()
 
 
 def test_a_cover_is_grey_where_nothing_is_seen():
     given = clip(T=2, S=32)
     made = replaced("cover", dataclasses.replace(given, hidden=np.ones_like(given.hidden)))
-    assert (made == 128).all()
+    assert (made == 116).all()
 
 
 def test_a_mosaic_has_cells_of_a_quarter_with_averaged_colour():
