@@ -1,5 +1,7 @@
-"""What is installed fits together."""
+"""What is installed fits together, and is enough."""
 
+import subprocess
+import sys
 from importlib import metadata
 
 import cv2
@@ -20,3 +22,26 @@ def test_opencv_is_whole_and_of_one_version():
 def test_av_still_uses_fractions():
     """PyAV 19 replaces them by a type of its own; see the pin in pyproject.toml."""
     assert int(metadata.version("av").split(".")[0]) < 19
+
+
+EXTRAS = ("transformers", "peft", "numba", "ray", "dlib", "face_recognition_models", "jsonschema")
+"""What comes with extras alone."""
+DEFAULT = f"""
+import sys
+
+for name in {EXTRAS}:
+    sys.modules[name] = None  # as if it were not installed
+from anonymizer.crew import crew_for
+from anonymizer.settings import Settings, Painting
+
+assert crew_for(Settings()).studio.face.replacer.size
+assert crew_for(Settings(painting=Painting(mediator="medm+fresco")))
+"""
+
+
+def test_the_default_parts_need_no_extra():
+    """The tests have all extras; who installs the program alone has none."""
+    done = subprocess.run(
+        [sys.executable, "-c", DEFAULT], check=False, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 import torch
-from diffusers.loaders import StableDiffusionXLLoraLoaderMixin
 from torch import Tensor, nn
 
 from anonymizer.diffusion.weights import reading
@@ -60,6 +59,8 @@ class Adapter:
         Raises:
             MissingWeights: if it is absent, damaged, no safetensors, or holds what is not known.
         """
+        from diffusers.loaders import StableDiffusionXLLoraLoaderMixin  # not without transformers
+
         name, weight = adapter(given)
         path = Path(name)
         if path.suffix != ".safetensors":
