@@ -16,7 +16,6 @@ _DONE: Final[Mapping[Replace, str]] = {
     "blur": "blurred",
     "mosaic": "made unrecognisable by a mosaic",
 }
-HOME: Final = "https://pypi.org/project/veilframe/"
 
 
 def card(summary: Summary, settings: Settings) -> str:
@@ -31,8 +30,7 @@ def card(summary: Summary, settings: Settings) -> str:
     parts = [
         "## Faces",
         f"Every face that was found in this dataset was {done} with "
-        f"[veilframe]({HOME}) {versions['veilframe']} before publication. "
-        + " ".join(_how(settings)),
+        f"veilframe {versions['veilframe']} before publication. " + " ".join(_how(settings)),
         _table(summary, settings, versions),
         "What this does not promise:",
         "\n".join(f"- {line}" for line in _limits(summary, settings)),
@@ -46,7 +44,7 @@ def _how(settings: Settings) -> Iterator[str]:
     if settings.follows:
         yield (
             f"Mouth, eyes and gaze follow the original recording through at most {len(MOTION)} "
-            "numbers per frame; identity, age, skin and hair of the shown people are made up."
+            "numbers per frame; who is shown instead is made up."
         )
     if not settings.painting.non_interference:
         yield (

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -95,17 +94,17 @@ class Anonymizer:
         film = open_source(source)
         with folder_of(destination), atomic_output(destination, overwrite=overwrite) as target:
             before = fingerprint.of_file(source)
-            opened(self.crew, source, film, target)  # refuses before the long work
-            with _timed(seconds, "find"):
+            opened(self.settings.media, source, film, target)  # refuses before the long work
+            with outcomes.timed(seconds, "find"):
                 plan = _of_this(planned, source, before) or self._plan(source, film, progress)
                 others = alongside.companions(film, source, before, self.crew, progress)
             task = Task(source, film, before, plan, self.crew)
             made, seen = self._made(task, others, parts, target, seconds, progress)
             if any(one.doubts for one in seen) and self.settings.checking.on_doubt == "cover":
-                with _timed(seconds, "repair"):
+                with outcomes.timed(seconds, "repair"):
                     task = alongside.mended_task(task, seen[0])
                     others = alongside.mended(others, seen[1:])
-                    made, again = self._made(task, others, None, target, {}, None)
+                    made, again = self._made(task, others, None, target, {}, progress)
                     pairs = zip(again, seen, strict=True)
                     seen = [replace(one, repaired=earlier.doubts) for one, earlier in pairs]
             if fingerprint.of_file(source) != before:
@@ -165,19 +164,19 @@ class Anonymizer:
     ) -> tuple[Written, list[Verification]]:
         """Write the film and look at it; without copies if those do not decode as they ought to."""
         with ExitStack() as stack:
-            with _timed(seconds, "paint"):
+            with outcomes.timed(seconds, "paint"):
                 films = alongside.encoded(others, target, stack, progress)
                 task = replace(task, films=films)
                 made = _written(task, parts, target, progress)
-            with _timed(seconds, "check"):
+            with outcomes.timed(seconds, "check"):
                 checked, same = self._verified(task, made, target, progress)
             if not same:
-                with _timed(seconds, "paint"):
+                with outcomes.timed(seconds, "paint"):
                     reason = "the film with copies did not decode as it ought to"
                     made = whole(task, target, progress, reason=reason)
-                with _timed(seconds, "check"):
+                with outcomes.timed(seconds, "check"):
                     checked = self._verified(task, made, target, progress)[0]
-        with _timed(seconds, "check"):
+        with outcomes.timed(seconds, "check"):
             seen = alongside.examined(others, target, self.crew, progress)
         said = alongside.warnings_of(others, films)
         return replace(made, warnings=(*made.warnings, *said)), [checked, *seen]
@@ -284,11 +283,3 @@ def _of_this(planned: PlanFile | None, source: Path, fingerprint: str) -> Plan |
     if planned.source_sha256 != fingerprint:
         raise UnreadablePlan(source, "is not the film that the plan was made of; plan it again")
     return planned.plan
-
-
-@contextmanager
-def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
-    start = time.perf_counter()
-    yield
-    took = time.perf_counter() - start
-    seconds[stage] = round(seconds.get(stage, 0) + took, 3)

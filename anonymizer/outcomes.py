@@ -1,9 +1,11 @@
-"""What a report says of tracks, of the parts at work and of what they run on."""
+"""What a report says of tracks, of the parts at work, what they run on and how long they took."""
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from importlib import metadata
 from itertools import groupby
@@ -26,6 +28,15 @@ def tracks(plan: Plan, time_base: Fraction) -> tuple[TrackOutcome, ...]:
     """
     times = _seconds(plan, time_base)
     return tuple(_outcome(plan, track, times) for track in plan.tracks)
+
+
+@contextmanager
+def timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    """Add the time that passes to a stage's seconds, unless an error ends it."""
+    start = time.perf_counter()
+    yield
+    took = time.perf_counter() - start
+    seconds[stage] = round(seconds.get(stage, 0) + took, 3)
 
 
 def versions() -> dict[str, str]:

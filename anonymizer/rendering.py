@@ -14,6 +14,7 @@ from anonymizer.identities import identities
 from anonymizer.pipeline import PlanMismatch, Progress
 from anonymizer.plan import Plan
 from anonymizer.report import SmartCopy, StreamOutcome
+from anonymizer.settings import Media
 from anonymizer.video.apart import Apart
 from anonymizer.video.encoding import Encoding, encoding_for
 from anonymizer.video.images import ImageSink, ImageSource
@@ -57,7 +58,7 @@ class Task:
 
 
 def opened(
-    crew: Crew,
+    media: Media,
     source: Path,
     film: VideoSource | ImageSource,
     target: Path,
@@ -68,7 +69,6 @@ def opened(
     Raises:
         UsageError: if the source cannot be written so.
     """
-    media = crew.settings.media
     return open_sink(
         target,
         source,
@@ -98,7 +98,7 @@ def whole(
         SourceChanged: if it is not the film that was planned.
         UnwritableOutput: if it cannot be written.
     """
-    sink = opened(task.crew, task.source, task.film, target, task.films)
+    sink = opened(task.crew.settings.media, task.source, task.film, target, task.films)
     try:
         with sink:
             for frame in _painted(task, None, progress):

@@ -5,12 +5,8 @@ This is no anonymization: every frame of the original reaches the model, faces a
 
 from __future__ import annotations
 
-import hashlib
-import os
 import secrets
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -18,15 +14,16 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer import build, outcomes, shots
-from anonymizer.errors import JobError, SourceChanged, UnreadableVideo, UnwritableOutput, UsageError
+from anonymizer import build, fingerprint, outcomes, shots
+from anonymizer.errors import SourceChanged, UnreadableVideo, UnwritableOutput, UsageError
 from anonymizer.pipeline import Progress
 from anonymizer.protocols import provider_of
+from anonymizer.rendering import opened
 from anonymizer.retelling import Manner, retell
 from anonymizer.settings import Settings
 from anonymizer.translated import Translated
 from anonymizer.video.images import ImageSink, ImageSource
-from anonymizer.video.media import is_image, open_sink, open_source
+from anonymizer.video.media import is_image, open_source
 from anonymizer.video.publish import atomic_output, folder_of
 from anonymizer.video.sink import VideoSink
 from anonymizer.video.source import VideoSource
@@ -75,17 +72,17 @@ class Translator:
         seconds: dict[str, float] = {}
         film = open_source(source)
         with folder_of(destination), atomic_output(destination, overwrite=overwrite) as target:
-            before = _sha256(source)
-            self._sink(source, film, target)  # refuses what cannot be written before the long work
-            with _timed(seconds, "find"):
+            before = fingerprint.of_file(source)
+            opened(self.settings.media, source, film, target)  # refuses before the long work
+            with outcomes.timed(seconds, "find"):
                 times, starts = _read(source, film, progress)
-            with _timed(seconds, "paint"):
+            with outcomes.timed(seconds, "paint"):
                 sink = self._write(source, film, starts, target, progress)
-            with _timed(seconds, "check"):
+            with outcomes.timed(seconds, "check"):
                 _check(times, film, target, destination)
-            if _sha256(source) != before:
+            if fingerprint.of_file(source) != before:
                 raise SourceChanged(source, "changed while it was read; run again")
-            after = _sha256(target)
+            after = fingerprint.of_file(target)
         done = self._report(source, destination, film, times, starts, sink, seconds)
         return replace(done, source_sha256=before, output_sha256=after)
 
@@ -99,25 +96,12 @@ class Translator:
     ) -> VideoSink | ImageSink:
         files = self.settings.translation.control_files
         given = _pictures(Path(files)) if files else None
-        sink = self._sink(source, film, target)
+        sink = opened(self.settings.media, source, film, target)
         told = retell(film, starts, self._troupe, self._manner, given=given, progress=progress)
         with sink:
             for frame in told:
                 sink.write(frame)
         return sink
-
-    def _sink(self, source: Path, film: Film, target: Path) -> VideoSink | ImageSink:
-        media = self.settings.media
-        return open_sink(
-            target,
-            source,
-            film.info,
-            crf=media.crf,
-            lossless=media.lossless,
-            audio=media.audio,
-            codec=media.codec,
-            preset=media.preset,
-        )
 
     def _report(
         self,
@@ -194,18 +178,3 @@ def _pictures(path: Path) -> Iterator[NDArray[np.uint8]]:
         if not files:
             raise UsageError(f"{path}: holds no picture; give --control-files a film or pictures")
     return (frame.image for file in files for frame in open_source(file))
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise JobError(path, f"cannot be read ({os.strerror(error.errno or 0)})") from error
-
-
-@contextmanager
-def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
-    start = time.perf_counter()
-    yield
-    seconds[stage] = round(time.perf_counter() - start, 3)

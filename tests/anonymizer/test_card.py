@@ -28,7 +28,7 @@ def test_the_section_tells_what_was_done_with_what():
     text = card(summary(), Settings(seed=123456))
     said = table(text)
     assert text.startswith("## Faces\n\nEvery face that was found in this dataset was replaced by")
-    assert f"veilframe](https://pypi.org/project/veilframe/) {anonymizer.__version__}" in text
+    assert f"with veilframe {anonymizer.__version__} before publication" in text
     assert said["files"] == "1: 1 clean"
     assert said["faces compared with the original"] == "400; none was still to be seen"
     assert said["upper limit of the share still to be seen"] == "0.75 % at 95 % confidence"

@@ -204,7 +204,11 @@ def drawn_with_structure(index: int) -> np.ndarray:
 def test_p5_a_face_that_was_left_is_covered_before_the_film_is_published(tmp_path):
     source = film(tmp_path / "in.mp4", draw=drawn_with_structure, frames=30)
     job = Anonymizer(Settings(), detector=MarkerDetector(), studio=forgetting(17))
-    report = job.file(source, tmp_path / "out.mp4")
+    told: list[tuple[str, int]] = []
+    report = job.file(
+        source, tmp_path / "out.mp4", progress=lambda stage, done, _: told.append((stage, done))
+    )
+    assert [stage for stage, done in told if done == 30] == ["find", *2 * ["paint", "check"]]
     assert report.verification.verdict == "repaired"
     assert [doubt.frame for doubt in report.verification.repaired] == [17]
     assert report.verification.doubts == ()
