@@ -24,6 +24,7 @@ from anonymizer.diffusion.scaling import smaller_clip, smaller_guide
 from anonymizer.diffusion.schedule import descent
 from anonymizer.head.guide import Guide
 from anonymizer.head.model import HeadModel
+from anonymizer.head.surroundings import surrounded
 from anonymizer.settings import Init, Match
 
 if TYPE_CHECKING:
@@ -79,13 +80,15 @@ class FaceReplacer:
         guides = conditions.toned(plain, gains)
         composite = conditions.composite(replace(small, lead=0), guides)
         new = slice(clip.lead, None)
+        fine = conditions.toned(drawn[new], gains[new]) if self.enlarged > 1 else guides[new]
         return FaceSketch(
             replacer=self,
             clip=small,
             moving=replace(small, pixels=conditions.images(composite)),
             composite=composite[new],
             guides=guides[new],
-            fine=conditions.toned(drawn[new], gains[new]) if self.enlarged > 1 else guides[new],
+            fine=fine,
+            film=(clip.context[new], clip.hidden[new]),
             light=light[new],
             seed=seed,
         )
@@ -112,6 +115,8 @@ class FaceSketch:
     """Of the N new crops."""
     fine: list[Guide]
     """The same at the size of the result."""
+    film: tuple[NDArray[np.uint8], NDArray[np.bool_]]
+    """`context` and `hidden` of the N new crops at that size, in the film's own light."""
     light: NDArray[np.float32]
     """(N,) how much more light the clip was given than the film has."""
     seed: int
@@ -143,7 +148,9 @@ class FaceSketch:
             painted = conditions.detailed(painted, drawings, self.guides, scale)
         blended = conditions.blended(painted, self.clip)
         finished = conditions.enlarged(blended, self.guides, self.fine)
-        return conditions.dimmed(finished, self.light)
+        dimmed = conditions.dimmed(finished, self.light)
+        layers = zip(dimmed, *self.film, self.fine, strict=True)
+        return np.stack([surrounded(*each) for each in layers])
 
     def _origin(self, drawn: Tensor) -> Tensor | float:
         """The clean latents that sampling starts around."""

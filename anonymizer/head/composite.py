@@ -71,7 +71,7 @@ def compose(
     head = np.any(guide.normals, axis=-1)
     face = ours & hidden & (guide.coverage > FACE)
     on_head = np.where(face[..., None], drawn, seen)
-    there = continued(on_head, np.where(face, 1, _belongs(seen, ~hidden, head)))
+    there = continued(on_head, np.where(face, 1, belongs(seen, ~hidden, head)))
     behind = continued(seen, ~hidden * np.where(head, LITTLE, 1))
     inside = cv2.GaussianBlur(
         (head & (ours | ~hidden)).astype(np.float32), (0, 0), RIM * len(hidden)
@@ -82,7 +82,7 @@ def compose(
     return np.asarray(around + opacity * (drawn - around), np.float32)
 
 
-def _belongs(seen: Array, known: NDArray[np.bool_], head: NDArray[np.bool_]) -> Array:
+def belongs(seen: Array, known: NDArray[np.bool_], head: NDArray[np.bool_]) -> Array:
     """How much known pixels (S, S) show the head.
 
     Those on it do; those around it do as far as they differ from what is farther away: hair does,
