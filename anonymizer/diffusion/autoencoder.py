@@ -23,10 +23,12 @@ class Autoencoder:
     network: AutoencoderKL | AutoencoderTiny
     batch: int = 16
     """Pictures given to the network at once, as long as memory allows."""
+    side_by_side: bool = False
+    """Whether such batches are computed at the same time: small networks on processors."""
     batches: Batches = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "batches", Batches(self.batch))
+        object.__setattr__(self, "batches", Batches(self.batch, side_by_side=self.side_by_side))
 
     @property
     def unshuffle(self) -> int:

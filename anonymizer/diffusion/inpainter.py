@@ -89,8 +89,11 @@ def _painter(folder: Path, painting: Painting, device: torch.device, *, size: in
     """The networks of the built-in model."""
     dtype = memory.precision("auto", device)
     network = weights.read_unet(folder, dtype=dtype, device=device)
-    model = LatentModel(network, weights.read_schedule(folder))
-    autoencoder = Autoencoder(weights.read_autoencoder(folder, dtype=dtype, device=device))
+    on_cpu = device.type == "cpu"
+    batch = memory.SIDE_BY_SIDE if on_cpu else memory.CHUNK
+    model = LatentModel(network, weights.read_schedule(folder), batch, side_by_side=on_cpu)
+    coder = weights.read_autoencoder(folder, dtype=dtype, device=device)
+    autoencoder = Autoencoder(coder, batch, side_by_side=on_cpu)
     quick = pipelines.quicker(folder, autoencoder)
     return Painter(model, autoencoder, size, painting.coherence, quick)
 

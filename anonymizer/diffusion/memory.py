@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import torch
 from torch import Tensor, nn
@@ -15,18 +16,31 @@ if TYPE_CHECKING:
     from anonymizer.networks import Networks, Precision
 
 
+CHUNK: Final = 16
+"""Frames that are painted together by default."""
+SIDE_BY_SIDE: Final = 4
+"""Frames to a part where parts are computed at the same time: enough to fill the processor's units,
+few enough for its caches, and as many on every machine, for the same sums everywhere."""
+
+
 class Batches:
     """How many frames go through a network at once: halved for good when memory runs out."""
 
-    def __init__(self, size: int, least: int = 1) -> None:
-        self.size, self._least = size, least
+    def __init__(self, size: int, least: int = 1, *, side_by_side: bool = False) -> None:
+        self.size, self._least, self._side_by_side = size, least, side_by_side
 
     def run(self, function: Callable[[slice], Tensor], count: int) -> Tensor:
-        """The answers of ``function`` for all parts of ``count`` frames, one after another.
+        """The answers of ``function`` for all parts of ``count`` frames.
+
+        Parts follow one another, or are computed at the same time by the threads that PyTorch may
+        use; that is quicker than threads within a part, which wait for each other in every layer.
 
         Raises:
             torch.OutOfMemoryError: if not even the fewest frames have room.
         """
+        if self._side_by_side and count > self.size:
+            starts = range(0, count, self.size)
+            return _at_once(function, [slice(at, at + self.size) for at in starts])
         parts: list[Tensor] = []
         at = 0
         while at < count:
@@ -42,12 +56,28 @@ class Batches:
         return torch.cat(parts)
 
 
+def _at_once(function: Callable[[slice], Tensor], parts: list[slice]) -> Tensor:
+    """The answers for all parts, in order, each computed by a share of PyTorch's threads."""
+    threads, gradients = torch.get_num_threads(), torch.is_grad_enabled()
+
+    def answer(part: slice) -> Tensor:
+        with torch.set_grad_enabled(gradients):  # each thread has its own say
+            return function(part)
+
+    torch.set_num_threads(max(1, threads // len(parts)))  # threads begin with what is set here
+    try:
+        with ThreadPoolExecutor(min(threads, len(parts)), "network") as workers:
+            return torch.cat(list(workers.map(answer, parts)))
+    finally:
+        torch.set_num_threads(threads)
+
+
 def first_batch(networks: Networks, device: torch.device) -> int:
     """Frames to try at once: those asked for, or a chunk on a GPU.
 
     Elsewhere few: memory that runs out there cannot be caught, the program is killed.
     """
-    return networks.batch or (16 if device.type == "cuda" else 4)
+    return networks.batch or (CHUNK if device.type == "cuda" else 4)
 
 
 def precision(asked: Precision, device: torch.device) -> torch.dtype:

@@ -83,10 +83,13 @@ class LatentModel:
     control: Control | None = None
     works_on: torch.device | None = None
     """Where it computes, if that is not where its weights are."""
+    side_by_side: bool = False
+    """Whether batches are computed at the same time: small networks on processors."""
     batches: Batches = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "batches", Batches(self.batch, self.least))
+        batches = Batches(self.batch, self.least, side_by_side=self.side_by_side)
+        object.__setattr__(self, "batches", batches)
 
     @property
     def halvings(self) -> int:

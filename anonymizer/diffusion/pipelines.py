@@ -154,7 +154,7 @@ def quicker(folder: Path, autoencoder: Autoencoder) -> Autoencoder | None:
     network = weights.read_autoencoder(
         folder, dtype=torch.bfloat16, device=autoencoder.network.device
     )
-    return Autoencoder(network, autoencoder.batch)
+    return Autoencoder(network, autoencoder.batch, autoencoder.side_by_side)
 
 
 def _check_inputs(painter: Painter, folder: Path, told: Collection[int]) -> None:

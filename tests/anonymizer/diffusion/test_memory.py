@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -45,6 +48,46 @@ def test_what_has_to_stay_together_does() -> None:
 def test_no_room_for_one_row_is_an_error() -> None:
     with pytest.raises(torch.OutOfMemoryError):
         memory.Batches(8).run(Room(0), 10)
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_parts_side_by_side_are_computed_at_the_same_time_and_joined_in_order() -> None:
+    meeting, threads = threading.Barrier(2, timeout=20), set[tuple[str, int, bool]]()
+
+    def answer(part: slice) -> Tensor:
+        meeting.wait()  # breaks if the parts follow one another
+        threads.add((threading.current_thread().name, torch.get_num_threads(), gradients()))
+        return torch.arange(8.0)[part] * 2
+
+    def gradients() -> bool:
+        return torch.is_grad_enabled()
+
+    with torch.no_grad():
+        joined = memory.Batches(4, side_by_side=True).run(answer, 8)
+    assert torch.equal(joined, torch.arange(8.0) * 2)
+    assert {each[1:] for each in threads} == {(1, False)}
+    assert len(threads) == 2
+    assert torch.get_num_threads() == 2
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_an_error_of_one_part_is_raised_and_threads_are_given_back() -> None:
+    def answer(part: slice) -> Tensor:
+        if part.start:
+            raise FloatingPointError("not finite")
+        return torch.zeros(1)
+
+    with pytest.raises(FloatingPointError):
+        memory.Batches(4, side_by_side=True).run(answer, 12)
+    assert torch.get_num_threads() == 2
 
 
 def test_first_batches_are_a_chunk_on_a_gpu_and_few_elsewhere() -> None:
