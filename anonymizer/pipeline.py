@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer import crops, finding, shots
-from anonymizer.data import Action, Carry, Chunk, Face, Frame, Track
+from anonymizer.data import Action, Carry, Chunk, Clip, Face, Frame, Track
 from anonymizer.identities import Identity
 from anonymizer.plan import Plan, Zone
-from anonymizer.protocols import Detector, Mediator, Replacer
+from anonymizer.protocols import Detector, Mediator, Replacer, Sketch
+from anonymizer.video.prefetch import prefetch
 
 Stage = Literal["find", "paint", "check"]
 Progress = Callable[[Stage, int, int], None]
@@ -65,6 +66,19 @@ class Studio:
         if self.large is not None and size >= max(self.large_face, self.min_face):
             return self.large
         return self.face if size >= self.min_face else self.small
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """One face of a chunk, about to be painted."""
+
+    chunk: Chunk
+    tracks: Sequence[Track]
+    """All with a face in the chunk."""
+    face: tuple[Mediator, Clip, Sketch] | None
+    """Who keeps its frames together, its clip, and what to paint; None if there is no face."""
+    last: bool
+    """Whether the chunk is done after this one."""
 
 
 class PlanMismatch(Exception):
@@ -113,13 +127,14 @@ def render(
     Raises:
         PlanMismatch: if the frames are not those that were planned; discard what was yielded.
     """
-    carries: Mapping[int, Carry] = {}
     same = _checked(frames, plan, within)
     decided = [replace(track, action=plan.action(track)) for track in plan.tracks]
     plan = replace(plan, tracks=tuple(track for track in decided if track.action != "keep"))
-    for part in shots.chunks(same, plan.starts, length=chunk, overlap=overlap):
-        tracks = plan.during(part.frames[0].index, part.frames[-1].index + 1)
-        painted, carries = paint(part, tracks, carries, studio, identity)
+    parts = shots.chunks(same, plan.starts, length=chunk, overlap=overlap)
+    ahead = chain.from_iterable(
+        _steps(part, _through(plan, part), studio, identity) for part in parts
+    )
+    for tracks, painted, _ in _painted(prefetch(ahead, 1), {}):
         yield from (covered(frame, plan.zones) for frame in painted)
         if progress:
             faces = sum(track.at(frame.index) is not None for track in tracks for frame in painted)
@@ -134,29 +149,68 @@ def paint(
     identity: Identity,
 ) -> tuple[list[Frame], dict[int, Carry]]:
     """Paint one chunk: its body with new faces, and what the next chunk of the shot must know."""
-    done = {frame.index: frame for frame in chunk.body}
-    left: dict[int, Carry] = {}
-    for track in tracks:
+    ((_, done, left),) = _painted(_steps(chunk, tracks, studio, identity), carries)
+    return done, left
+
+
+def _steps(
+    chunk: Chunk, tracks: Sequence[Track], studio: Studio, identity: Identity
+) -> Iterator[Step]:
+    """The faces of a chunk, cut and sketched, or one step for a chunk without any.
+
+    What is done here needs nothing of what is painted before it, so it can be done meanwhile.
+    """
+    start = chunk.body[0].index
+    new = [
+        track
+        for track in tracks
+        if max(track.start, start) < min(track.stop, chunk.body[-1].index + 1)
+    ]
+    if not new:
+        yield Step(chunk, tracks, None, last=True)
+    for track in new:
         there = [frame for frame in chunk.frames if track.at(frame.index) is not None]
-        lead = sum(frame.index < chunk.body[0].index for frame in there)
-        if lead == len(there):
-            continue
+        lead = sum(frame.index < start for frame in there)
         faces = [face for frame in there if (face := track.at(frame.index))]
         brush = studio.brush(faces, track.action)
-        size = brush.replacer.size
-        clip = crops.cut_clip(there, track, tracks, size=size, lead=lead)
+        clip = crops.cut_clip(there, track, tracks, size=brush.replacer.size, lead=lead)
         sketch = brush.replacer.sketch(clip, identity(track.id))
-        carry = carries.get(track.id) if lead else None
-        mediation = brush.mediator.prepare(sketch.moving, carry)
-        pixels = sketch.paint(mediation)
-        if (after := mediation.carry()) is not None:
-            left[track.id] = after
-        for at, index in enumerate(clip.indices[clip.lead :]):
-            place = clip.lead + at
-            where = clip.mask[place], clip.frame_from_crop[place]
-            image = crops.paste(done[index].image, pixels[at], *where)
-            done[index] = _with(done[index], image, crops.footprint(*where, image.shape[:2]))
-    return list(done.values()), left
+        yield Step(chunk, tracks, (brush.mediator, clip, sketch), last=track is new[-1])
+
+
+def _through(plan: Plan, chunk: Chunk) -> list[Track]:
+    """The tracks that have a face in a chunk."""
+    return plan.during(chunk.frames[0].index, chunk.frames[-1].index + 1)
+
+
+def _painted(
+    steps: Iterable[Step], carries: Mapping[int, Carry]
+) -> Iterator[tuple[Sequence[Track], list[Frame], dict[int, Carry]]]:
+    """The tracks of each chunk, its painted body, and what the next chunk must know."""
+    done: dict[int, Frame] = {}
+    left: dict[int, Carry] = {}
+    for step in steps:
+        done = done or {frame.index: frame for frame in step.chunk.body}
+        if step.face is not None:
+            mediator, clip, sketch = step.face
+            mediation = mediator.prepare(
+                sketch.moving, carries.get(clip.track) if clip.lead else None
+            )
+            _lay(done, clip, sketch.paint(mediation))
+            if (after := mediation.carry()) is not None:
+                left[clip.track] = after
+        if step.last:
+            yield step.tracks, list(done.values()), left
+            done, left, carries = {}, {}, left
+
+
+def _lay(done: dict[int, Frame], clip: Clip, pixels: NDArray[np.uint8]) -> None:
+    """Paste the new crops of a clip into the frames."""
+    for at, index in enumerate(clip.indices[clip.lead :]):
+        place = clip.lead + at
+        where = clip.mask[place], clip.frame_from_crop[place]
+        image = crops.paste(done[index].image, pixels[at], *where)
+        done[index] = _with(done[index], image, crops.footprint(*where, image.shape[:2]))
 
 
 def covered(frame: Frame, zones: Sequence[Zone]) -> Frame:

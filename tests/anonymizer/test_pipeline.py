@@ -1,7 +1,9 @@
-from dataclasses import replace
+import threading
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import mediators
 from anonymizer import live, pipeline, plain
@@ -9,6 +11,7 @@ from anonymizer.crops import GREY
 from anonymizer.data import Box, Clip, Frame
 from anonymizer.pipeline import Brush, PlanMismatch, Studio
 from anonymizer.plan import Zone
+from anonymizer.protocols import Mediation, Replacer
 from tests.faces import MarkerDetector, film, find
 from tests.factories import frame
 
@@ -44,7 +47,7 @@ class Black:
         return plain.Painted(clip, np.zeros((len(clip.indices) - clip.lead, 64, 64, 3), np.uint8))
 
 
-def black(replacer: Black) -> Studio:
+def black(replacer: Replacer) -> Studio:
     brush = Brush(replacer, mediators.load("none", {}))
     return Studio(brush, brush, min_face=0)
 
@@ -174,6 +177,52 @@ def test_a_painter_that_fails_lets_no_frame_of_the_chunk_out():
     out = pipeline.render(frames, plan, Studio(brush, brush, 0), identity)
     with pytest.raises(RuntimeError):
         next(out)
+
+
+class Slow:
+    """Paints a chunk only when the next one is sketched."""
+
+    def __init__(self, sketches: int) -> None:
+        self.black, self.size = Black(), Black.size
+        self.sketched, self.painted, self.most = 0, 0, 0
+        self.further = threading.Condition()
+        self.all = sketches
+
+    def sketch(self, clip: Clip, seed: int) -> "Waiting":
+        done = self.black.sketch(clip, seed)
+        with self.further:
+            self.sketched += 1
+            self.most = max(self.most, self.sketched - self.painted)
+            self.further.notify_all()
+        return Waiting(self, done.moving, done.pixels)
+
+
+@dataclass
+class Waiting:
+    """What `Slow` sketched."""
+
+    slow: Slow
+    moving: Clip
+    pixels: NDArray[np.uint8]
+
+    def paint(self, mediation: Mediation) -> NDArray[np.uint8]:
+        slow = self.slow
+        with slow.further:
+            slow.painted += 1
+            wanted = min(slow.painted + 1, slow.all)
+            assert slow.further.wait_for(lambda: slow.sketched >= wanted, timeout=20)
+        return self.pixels
+
+
+def test_the_next_face_is_sketched_while_one_is_painted_and_no_more():
+    frames = film(20, moving)
+    patient = Slow(sketches=4)
+    done = rendered(frames, black(patient), chunk=5, overlap=2)
+    usual = rendered(frames, black(Black()), chunk=5, overlap=2)
+    assert patient.painted == 4
+    assert patient.most <= 2
+    for one, other in zip(done, usual, strict=True):
+        np.testing.assert_array_equal(one.image, other.image)
 
 
 def test_small_faces_get_the_other_brush():
