@@ -7,6 +7,7 @@ head that is drawn is the new person's, posed and moved as the track is.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import cv2
@@ -64,7 +65,10 @@ class Cast:
     def guide(self, at: int, size: int) -> Guide:
         """The drawing of one crop, in neutral light."""
         face, gaze = self.faces[at]
-        return draw_guide(self.head, self.person, self.poses[at], face, size=size, gaze=gaze)
+        shape = None if face is None else face.astype(np.float32).tobytes()
+        pose = self.poses[at]
+        numbers = pose.rotation.tobytes(), float(pose.scale), pose.translation.tobytes()
+        return _drawn(self.head, self.person, numbers, shape, gaze, size)
 
     def mesh(self, at: int, size: int) -> NDArray[np.uint8]:
         """White lines of equal texture coordinates on the skin that is seen, (S, S, 3)."""
@@ -80,6 +84,25 @@ class Cast:
         lines[:, 1:] |= (grid[:, 1:] != grid[:, :-1]).any(-1)
         lines[1:] |= (grid[1:] != grid[:-1]).any(-1)
         return np.repeat(np.uint8(255) * lines[..., None], 3, -1)
+
+
+@lru_cache(maxsize=32)
+def _drawn(
+    head: HeadModel,
+    person: Person,
+    pose: tuple[bytes, float, bytes],
+    face: bytes | None,
+    gaze: tuple[float, float],
+    size: int,
+) -> Guide:
+    """`draw_guide` of numbers that can be compared.
+
+    Chunks overlap: the last drawings of one are the first of the next, and are kept till then.
+    """
+    rotation, scale, translation = pose
+    where = Pose(np.frombuffer(rotation).reshape(3, 3), np.array(scale), np.frombuffer(translation))
+    weights = None if face is None else np.frombuffer(face, np.float32)
+    return draw_guide(head, person, where, weights, size=size, gaze=gaze)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

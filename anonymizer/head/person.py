@@ -1,6 +1,7 @@
 """One synthetic person: what a track's seed turns into."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -48,6 +49,7 @@ def sample_person(
     return Person(code.astype(np.float32), look, albedo(look, texture_size))
 
 
+@lru_cache(maxsize=16)
 def person_for(head: HeadModel, seed: int, melanin: float | None = None) -> Person:
-    """The person of a seed, for a head model."""
+    """The person of a seed, for a head model; those of late are kept."""
     return sample_person(np.random.default_rng(seed), melanin, code_length=head.code_length)

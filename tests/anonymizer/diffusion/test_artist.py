@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from anonymizer.diffusion.artist import Artist
+from anonymizer.diffusion import artist
+from anonymizer.diffusion.artist import Artist, Cast
+from anonymizer.head import guide
 from anonymizer.head.expression import MOTION
 from anonymizer.head.model import HeadModel
 from anonymizer.networks import FaceControl
@@ -54,6 +56,34 @@ def test_one_picture_for_each_new_crop_that_follows_the_landmarks(kind: str) -> 
 def test_the_person_is_the_seeds_except_in_bare_landmarks(kind: str) -> None:
     assert torch.equal(drawn(kind, seed=3), drawn(kind, seed=3))
     assert torch.equal(drawn(kind, seed=3), drawn(kind, seed=4)) == (kind == "landmarks")
+
+
+def test_what_chunks_share_is_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    poses: list[Any] = []
+
+    def counted(head: Any, person: Any, pose: Any, *rest: Any, **named: Any) -> Any:
+        poses.append(pose)
+        return guide.draw_guide(head, person, pose, *rest, **named)
+
+    monkeypatch.setattr(artist, "draw_guide", counted)
+    whole = factories.clip(T=6, S=SIZE)
+    spots = whole.landmarks + np.random.default_rng(5).normal(0, 1, (6, 1, 2))
+    first, second = (
+        Cast.of(HEAD, replace(factories.clip(T=4, S=SIZE), landmarks=spots[part]), 3)
+        for part in (slice(0, 4), slice(2, 6))
+    )
+    before = [first.guide(at, SIZE) for at in range(4)]
+    assert len(poses) == 4
+    after = [second.guide(at, SIZE) for at in range(4)]
+    assert len(poses) == 6
+    assert after[0] is before[2]
+    assert after[1] is before[3]
+    person, (face, gaze) = second.person, second.faces[3]
+    alone = guide.draw_guide(HEAD, person, second.poses[3], face, size=SIZE, gaze=gaze)
+    np.testing.assert_array_equal(after[3].colour, alone.colour)
+    np.testing.assert_array_equal(after[3].normals, alone.normals)
+    second.guide(0, SIZE // 2)
+    assert len(poses) == 7
 
 
 @pytest.mark.parametrize("kind", ["mesh", "normals", "edges"])
