@@ -76,10 +76,9 @@ def _mean(logs: Array, weights: Array) -> Array:
     return np.asarray(sums / (float(firm.sum()) + 1e-9), np.float32)
 
 
-def _own_tone(guide: Guide) -> Array:
-    """Mean log light (3,) of the guide's own surface that faces the viewer."""
-    logs = _logarithm(linear_from_srgb(guide.colour))
-    return _mean(logs, guide.coverage * guide.normals[..., 2].clip(0, 1))
+def _own_tone(guide: Guide, light: Array) -> Array:
+    """Mean log light (3,) of the guide's own surface that faces the viewer, of (S, S, 3)."""
+    return _mean(_logarithm(light), guide.coverage * guide.normals[..., 2].clip(0, 1))
 
 
 def _soft_limit(value: NDArray[np.floating], limit: float) -> NDArray[np.floating]:
@@ -116,7 +115,8 @@ def tone_gain(
     trust = evidence / (evidence + EVIDENCE)
     around = float((logs.mean(-1) * near).sum() / (near.sum() + 1e-6)) + 1.9
     exposure = EXPOSURE_SHARE * around * float(near.sum() / (near.sum() + 1.0))
-    return _gain(_own_tone(guide), _mean(logs, weights), trust, exposure)
+    own = _own_tone(guide, linear_from_srgb(guide.colour))
+    return _gain(own, _mean(logs, weights), trust, exposure)
 
 
 def match_tone(guide: Guide, image: NDArray[np.uint8], outside: NDArray[np.bool_]) -> Guide:
@@ -140,10 +140,18 @@ def with_gain(guide: Guide, gain: NDArray[np.floating]) -> Guide:
     not become lighter because the skin does, but it does become darker in the dark.
     """
     before = linear_from_srgb(guide.colour)
-    level = float(np.exp(_own_tone(guide) @ LUMA))
+    level = float(np.exp(_own_tone(guide, before) @ LUMA))
+    drawn = guide.colour.any(-1)  # the rest is black in any light
+    colour = np.zeros_like(before)
+    colour[drawn] = srgb_from_linear(_relit(before[drawn], level, gain))
+    return replace(guide, colour=colour)
+
+
+def _relit(before: Array, level: float, gain: NDArray[np.floating]) -> Array:
+    """Light (P, 3) times ``gain`` (3,), bent as `with_gain` says; ``level`` is that of the skin."""
     above = np.clip(((before @ LUMA) / level - 1.5) / 1.5, 0, 1)[..., None]
     share = WHITES * above * above * (3 - 2 * above)
     change = np.log(np.asarray(gain, np.float32))
     light = before * np.exp(change - share * change.clip(-SKINS, SKINS))
-    bright = np.where(light > 0.7, 0.7 + 0.3 * np.tanh((light - 0.7) / 0.3), light)
-    return replace(guide, colour=srgb_from_linear(bright))
+    bent = 0.7 + 0.3 * np.tanh((light - 0.7) / 0.3)
+    return np.asarray(np.where(light > 0.7, bent, light), np.float32)
