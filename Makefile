@@ -35,6 +35,7 @@ test: lint
 	$(BIN)/python -m pytest --cov --cov-report=term
 
 bench: $(TEST_STAMP)
+	$(BIN)/anonymize bench --clip samples/talking.mp4
 	$(BIN)/python -m tests.benchmarks
 
 clean:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import anonymizer
-from anonymizer.commands import dataset, doctor, film, models, translate, watch
+from anonymizer.commands import bench, dataset, doctor, film, models, translate, watch
 
 app = typer.Typer(
     name="anonymize",
@@ -46,6 +46,7 @@ _COMMANDS = (
     watch.watch,
     dataset.dataset,
     doctor.doctor,
+    bench.bench,
 )
 for _command in _COMMANDS:
     app.command()(_command)

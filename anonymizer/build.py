@@ -153,8 +153,13 @@ def cover() -> Brush:
     return Brush(plain.build("cover"), mediators.load("none", {}))
 
 
+def mediator(name: str, settings: Settings) -> Mediator:
+    """A mediator, or two as one (``a+b``), with the options that the settings have for it."""
+    return _built(mediators.united, name, settings.options)
+
+
 def _mediator(settings: Settings) -> Mediator:
-    return _built(mediators.united, settings.painting.mediator, settings.options)
+    return mediator(settings.painting.mediator, settings)
 
 
 def _face(settings: Settings) -> tuple[Replacer, Replacer | None]:

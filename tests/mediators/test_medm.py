@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from anonymizer.bench.scenes import scene
 from anonymizer.data import Carry
 from mediators import medm
 from mediators._coding import encode, key
@@ -17,7 +18,6 @@ from mediators._noise import normals
 from mediators._seams import MedmCarry, handed_on, shares
 from tests import factories
 from tests.mediators import oracle
-from tests.scenes import scene
 
 SIDE = 24
 

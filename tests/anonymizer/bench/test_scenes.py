@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.scenes import NAMES, Scene, scene
+from anonymizer.bench.scenes import NAMES, Scene, scene
 
 WAYS = ("forward", "backward")
 

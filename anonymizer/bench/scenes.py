@@ -1,4 +1,4 @@
-"""Small moving scenes with exact optical flow, for tests and benchmarks.
+"""Small moving scenes with exact optical flow.
 
 Every scene is a continuous pattern, evaluated at the pixel centres, that moves by a known map:
 nothing is resampled, so flow is exact to float precision and no pixel is blurred by the motion
@@ -168,9 +168,13 @@ _PATHS: Final[
     "pan": (_motion((2.3, -1.4)), None),
     "shift": (_motion((3.0, -2.0)), None),
     "subpixel": (_motion((0.21, 0.13)), None),
+    "drift": (_motion((-0.7, 0.4)), None),
     "zoom": (_motion(zoom=1.03), None),
+    "retreat": (_motion((0.4, -0.3), zoom=0.98), None),
     "rotation": (_motion(turn=0.04), None),
+    "sway": (_motion((0.9, 0.5), turn=-0.015), None),
     "occluder": (_motion((-0.8, 0.4)), _crossing),
 }
 NAMES: Final = tuple(_PATHS)
-"""``shift`` is a pan by whole pixels, ``subpixel`` a slow one, ``occluder`` a disc over a pan."""
+"""``shift`` is a pan by whole pixels, ``drift`` and ``subpixel`` are slow ones; ``retreat`` zooms
+out and ``sway`` turns while they move; ``occluder`` is a disc over a pan."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from anonymizer.bench.seams import seam_jump
 from tests import factories
-from tests.benchmarks.bench_seams import seam_jump
 
 
 def film(jump):

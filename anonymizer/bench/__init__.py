@@ -1,0 +1,1 @@
+"""The project's own measurements: what `anonymize bench` shows."""
