@@ -76,6 +76,9 @@ class Painting:
     """Name of a file in ``mediators``, or ``medm+fresco`` for both."""
     coherence: float = 0.8
     """Strength of the mediation in [0, 1]; the paper's w."""
+    mediate_every: int = 2
+    """Frames are made to agree on pixels in every so many steps, counted back from the last but
+    one."""
     model: str = "builtin"
     """``builtin``, or a folder or hub id of a diffusers inpainting pipeline."""
     prompt: str = "photo of a person, natural light"
@@ -106,6 +109,7 @@ class Painting:
         choose("expression", self.expression, Expression)
         choose("match", self.match, Match)
         between("coherence", self.coherence, 0, 1)
+        whole("mediate-every", self.mediate_every, 1)
         between("guidance", self.guidance, 1, 50)
         between("strength", self.strength, 0.01, 1)
         whole("min-face", self.min_face, 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
 import torch
@@ -69,6 +69,27 @@ def _harmonized(
     result = x0.clone()
     result[moved] += strength * (agreed - own)
     return result
+
+
+def at_levels(levels: Collection[float], there: Denoiser, elsewhere: Denoiser) -> Denoiser:
+    """One denoiser at these noise levels, another at all others."""
+
+    def chosen(x: Tensor, sigma: float) -> Tensor:
+        return (there if sigma in levels else elsewhere)(x, sigma)
+
+    return chosen
+
+
+def every_so_many(sigmas: Sequence[float], every: int) -> frozenset[float]:
+    """Noise levels of each ``every``-th step, counted back from the last but one.
+
+    What is agreed on there is hardly changed any more; that is why it is always among them.
+
+    Args:
+        sigmas: a descent, with its final 0.
+        every: at least 1, which gives all levels but the last.
+    """
+    return frozenset(sigmas[:-2][::-1][::every])
 
 
 def keep_known(denoise: Denoiser, known: Tensor, mask: Tensor) -> Denoiser:

@@ -95,7 +95,7 @@ def _painter(folder: Path, painting: Painting, device: torch.device, *, size: in
     coder = weights.read_autoencoder(folder, dtype=dtype, device=device)
     autoencoder = Autoencoder(coder, batch, side_by_side=on_cpu)
     quick = pipelines.quicker(folder, autoencoder)
-    return Painter(model, autoencoder, size, painting.coherence, quick)
+    return Painter(model, autoencoder, size, painting.coherence, quick, painting.mediate_every)
 
 
 def _check_inputs(painter: Painter, folder: Path) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from anonymizer.diffusion import conditions
 from anonymizer.diffusion.autoencoder import Autoencoder
-from anonymizer.diffusion.guidance import mediated
+from anonymizer.diffusion.guidance import at_levels, every_so_many, mediated
 from anonymizer.diffusion.model import LatentModel
 from anonymizer.diffusion.sampling import sample_ddim
 
@@ -35,6 +35,8 @@ class Painter:
     round_trip: Autoencoder | None = None
     """What mediation goes through inside the loop, if not ``autoencoder``: the same network in
     less precision. Both ends of a round trip lose the same, so little of it is seen."""
+    every: int = 1
+    """Mediation takes place in every so many steps, counted back from the last but one."""
 
     @property
     def device(self) -> torch.device:
@@ -72,9 +74,10 @@ class Painter:
         return Sanitised(denoise, latents, noise, self.model.schedule.sigmas.numpy(), drawn)
 
     def agreed(self, denoise: Denoiser, mediation: Mediation, sigmas: Sequence[float]) -> Denoiser:
-        """The denoiser with mediation in all steps but the last."""
+        """The denoiser with mediation in every so many steps, but never in the last."""
         codec = self.round_trip or self.autoencoder
-        return mediated(denoise, mediation, self.coherence, codec=codec, last=sigmas[-2])
+        agreed = mediated(denoise, mediation, self.coherence, codec=codec, last=sigmas[-2])
+        return at_levels(every_so_many(sigmas, self.every), agreed, denoise)
 
     def painted(
         self,

@@ -97,7 +97,7 @@ def read_painter(
     autoencoder = _autoencoder(folder, networks, device)
     side = int(unet.config.sample_size) * autoencoder.factor
     quick = _mediating(folder, networks, device, autoencoder)
-    return Painter(model, autoencoder, side, painting.coherence, quick)
+    return Painter(model, autoencoder, side, painting.coherence, quick, painting.mediate_every)
 
 
 def _control(folder: Path, networks: Networks, device: torch.device) -> Control | None:

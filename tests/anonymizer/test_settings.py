@@ -32,6 +32,7 @@ def test_defaults_are_the_documented_ones():
         (Painting, {"match": "light"}, "match 'light' is not one of tone, none"),
         (Painting, {"coherence": 1.5}, "coherence must be between 0 and 1, got 1.5"),
         (Painting, {"coherence": True}, "coherence must be between 0 and 1, got True"),
+        (Painting, {"mediate_every": 0}, "mediate-every must be between 1"),
         (Painting, {"steps": 0}, "steps must be between 1 and 1000"),
         (Detection, {"recall": "best"}, "recall 'best'"),
         (Media, {"crf": 52}, "crf must be between 0 and 51"),

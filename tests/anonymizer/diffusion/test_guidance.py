@@ -7,7 +7,14 @@ import torch
 from torch import Tensor
 
 from anonymizer.diffusion.autoencoder import Autoencoder
-from anonymizer.diffusion.guidance import LEAST_CHANGE, classifier_free, keep_known, mediated
+from anonymizer.diffusion.guidance import (
+    LEAST_CHANGE,
+    at_levels,
+    classifier_free,
+    every_so_many,
+    keep_known,
+    mediated,
+)
 from anonymizer.diffusion.sampling import sample_ddim
 from tests.anonymizer.diffusion import tiny
 
@@ -101,6 +108,24 @@ def test_mediation_blends_the_change_that_survives_encoding() -> None:
     x0 = shrink(noise(0), 3.0)
     expected = x0 + 0.5 * 0.9 * (tiny.mean_of_frames(x0) - x0)
     assert torch.allclose(pulled(noise(0), 3.0), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("every", "levels"), [(1, {6.0, 3.0, 1.5}), (2, {6.0, 1.5}), (3, {1.5}), (9, {1.5})]
+)
+def test_levels_are_counted_back_from_the_last_but_one(every: int, levels: set[float]) -> None:
+    assert every_so_many(SIGMAS, every) == levels
+
+
+def test_a_single_step_has_nothing_to_mediate() -> None:
+    assert every_so_many([2.0, 0.0], 1) == frozenset()
+
+
+def test_elsewhere_the_other_denoiser_is_asked() -> None:
+    chosen = at_levels({3.0}, lambda x, s: x + s, lambda x, s: x - s)
+    zero = torch.zeros(1)
+    assert chosen(zero, 3.0) == 3.0
+    assert chosen(zero, 1.5) == -1.5
 
 
 def test_the_last_step_is_not_mediated() -> None:

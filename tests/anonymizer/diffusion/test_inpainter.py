@@ -174,12 +174,25 @@ def test_face_from_noise_runs_the_whole_schedule(builtin_folder: Path) -> None:
     assert plan.sigmas == [pytest.approx(float(replacer.painter.model.schedule.sigmas[-1]))]
 
 
-def test_mediation_is_attached_and_asked_in_all_steps_but_the_last(face: FaceReplacer) -> None:
+def test_mediation_is_attached_and_asked_in_every_other_step(face: FaceReplacer) -> None:
     plan = tiny.Plan()
     face.sketch(factories.clip(S=tiny.SIZE), 3).paint(plan)
-    assert len(plan.sigmas) == face.steps - 1
+    assert len(plan.sigmas) == face.steps // 2
     assert plan.attached == [face.painter.model.network]
     assert sorted(plan.sigmas, reverse=True) == plan.sigmas
+
+
+@pytest.mark.parametrize(("every", "asked"), [(1, (0, 1, 2)), (2, (0, 2)), (3, (2,))])
+def test_mediation_is_asked_in_every_so_many_steps(
+    face: FaceReplacer, every: int, asked: tuple[int, ...]
+) -> None:
+    clip = factories.clip(S=tiny.SIZE)
+    rarely = replace(face, steps=4, painter=replace(face.painter, every=every))
+    always = replace(face, steps=4, painter=replace(face.painter, every=1))
+    plan, whole = tiny.Plan(tiny.mean_of_frames), tiny.Plan(tiny.mean_of_frames)
+    rarely.sketch(clip, 3).paint(plan)
+    always.sketch(clip, 3).paint(whole)
+    assert plan.sigmas == [whole.sigmas[at] for at in asked]
 
 
 def test_without_coherence_mediation_is_not_asked_and_changes_no_bit(face: FaceReplacer) -> None:
@@ -236,7 +249,7 @@ def test_prompt_p1_and_repeatability(pipelines: dict[int, Path], channels: int) 
     assert not np.array_equal(first, replacer.sketch(clip, 4).paint(plan))
     assert replacer.non_interference
     assert replacer.inpaints == (channels == 9)
-    assert len(plan.sigmas) == 4 * 2
+    assert len(plan.sigmas) == 4  # the second of three steps, each time
 
 
 def test_prompt_decides_and_guidance_counts(pipelines: dict[int, Path]) -> None:
