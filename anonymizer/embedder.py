@@ -6,7 +6,9 @@ new faces, and even solid covers, down to 0.4: there the network sees little but
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -37,8 +39,8 @@ class DlibEmbedder:
     false_match_rate: float = 0.001
     """None of 3,474 pairs of different people in seven films and pictures was below the threshold:
     at most 0.09 % at 95 % confidence."""
-    _points: Any = field(default=None, repr=False)
-    _who: Any = field(default=None, repr=False)
+    _networks: Callable[[], tuple[Any, Any]] = field(kw_only=True, repr=False)
+    """What finds points, and what makes numbers of them; 120 MB, read for the first pair."""
 
     def distance(
         self, before: NDArray[np.uint8], after: NDArray[np.uint8], box: Box
@@ -62,8 +64,9 @@ class DlibEmbedder:
         import dlib
 
         image = np.ascontiguousarray(image)
-        shape = self._points(image, dlib.rectangle(*box))
-        return np.array(self._who.compute_face_descriptor(image, shape))
+        points, who = self._networks()
+        shape = points(image, dlib.rectangle(*box))
+        return np.array(who.compute_face_descriptor(image, shape))
 
 
 def present() -> bool:
@@ -72,19 +75,21 @@ def present() -> bool:
 
 
 def load() -> DlibEmbedder:
-    """Load the networks.
+    """The embedder; its networks are read when the first two faces are to be told apart.
 
     Raises:
         MissingWeights: if the extra is not installed.
     """
     if not present():
         raise MissingWeights("dlib", "is not installed; run: pip install 'veilframe[verify]'")
+    return DlibEmbedder(_networks=cache(_read))
+
+
+def _read() -> tuple[Any, Any]:
     import dlib
 
     package = find_spec("face_recognition_models")  # not imported: it wants setuptools
     assert package is not None
     assert package.origin is not None
     points, who = (str(Path(package.origin).parent / "models" / name) for name in _MODELS)
-    return DlibEmbedder(
-        _points=dlib.shape_predictor(points), _who=dlib.face_recognition_model_v1(who)
-    )
+    return dlib.shape_predictor(points), dlib.face_recognition_model_v1(who)

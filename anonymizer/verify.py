@@ -5,13 +5,12 @@ Nothing here knows how the film was made, so it judges files of other programs t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import islice
 from typing import Final, Literal
-
-from scipy.special import betaincinv
 
 from anonymizer import geometry
 from anonymizer.data import Face, Frame
@@ -172,6 +171,10 @@ def leak_bound(failures: int, trials: int) -> float:
     """
     if failures >= trials:
         return 1.0
+    if failures == 0:  # in closed form: no need to load SciPy for what is nearly always so
+        return -math.expm1(math.log1p(-CONFIDENCE) / trials)
+    from scipy.special import betaincinv
+
     return float(betaincinv(failures + 1, trials - failures, CONFIDENCE))
 
 

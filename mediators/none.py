@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from anonymizer.data import Carry, Clip
 from anonymizer.protocols import Mediation, Mediator, Reference
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,8 @@ class Alone:
         """Standard normal noise ``(N, C, h, w)``: the same map in every frame and every chunk."""
         if shape[0] != self.frames:
             raise ValueError(f"noise must be for {self.frames} crops, got {shape[0]}")
+        import torch  # only networks ask: who blurs or covers need not wait for it
+
         source = torch.Generator().manual_seed(seed % 2**63)
         return torch.randn((1, *shape[1:]), generator=source).repeat(shape[0], 1, 1, 1)
 

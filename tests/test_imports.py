@@ -45,3 +45,21 @@ def test_the_default_parts_need_no_extra():
         [sys.executable, "-c", DEFAULT], check=False, capture_output=True, text=True
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+COVERS = """
+import sys
+import anonymizer.dataset
+from anonymizer.crew import crew_for
+from anonymizer.settings import Settings, Painting
+
+crew_for(Settings(painting=Painting(replace="cover", expression="off")))
+print(*({"torch", "diffusers", "scipy"} & sys.modules.keys()))
+"""
+
+
+def test_who_only_covers_faces_need_not_wait_for_the_networks_that_paint_them():
+    done = subprocess.run(
+        [sys.executable, "-c", COVERS], check=True, capture_output=True, text=True
+    )
+    assert done.stdout.split() == []
