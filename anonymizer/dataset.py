@@ -11,6 +11,7 @@ import logging
 import os
 import secrets
 import shutil
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 PACE: Final = 10e6
 """Bytes per second that are surely read and written where nothing else shows that work goes on."""
+ANSWER_S: Final = 5.0
+"""How long the head of a cluster may take to answer: Ray itself would try for minutes."""
 Tell = Callable[[Row, bool], None]
 
 
@@ -190,6 +193,28 @@ class _Seated(NamedTuple):
     name: str
 
 
+def _insist_on_head(address: str) -> None:
+    """Refuse a ``host:port`` where nobody answers, such as that which a killed cluster left."""
+    where = os.environ.get("RAY_ADDRESS") or _last_head() if address == "auto" else address
+    host, _, port = where.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_S).close()
+    except (OSError, OverflowError) as error:
+        advice = "ray start --head starts one, ray stop forgets one that is no more"
+        raise ConnectionError(f"nobody answers at {where} ({error}); {advice}") from error
+
+
+def _last_head() -> str:
+    """Where the last cluster of this machine was, by the file that Ray leaves; empty if none."""
+    place = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"
+    try:
+        return Path(place, "ray", "ray_current_cluster").read_text().strip()
+    except OSError:
+        return ""
+
+
 class Actors:
     """Workers on the machines of a Ray cluster; see `workers.Crew`."""
 
@@ -211,6 +236,7 @@ class Actors:
         quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
         try:
             if address:
+                _insist_on_head(address)
                 ray.init(address, **quiet)
             else:
                 ray.init("local", num_cpus=size, include_dashboard=False, **quiet)

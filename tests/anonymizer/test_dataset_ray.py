@@ -132,6 +132,24 @@ def test_a_cluster_that_is_not_there_is_said(tmp_path, monkeypatch):
         Actors(NOBODY, 1, address="auto", gpus=0)
 
 
+@pytest.mark.parametrize("given", ["auto", "by name", "by variable", "odd port"])
+def test_a_cluster_that_is_no_more_is_said_at_once(tmp_path, monkeypatch, given):
+    """Ray tries for minutes to reach the one whose address it finds in a file."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        last = f"127.0.0.1:{free.getsockname()[1] if given != 'odd port' else 99999}"
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    if given == "auto":
+        (tmp_path / "ray").mkdir()
+        (tmp_path / "ray" / "ray_current_cluster").write_text(last)
+    if given == "by variable":
+        monkeypatch.setenv("RAY_ADDRESS", last)
+    address = "auto" if given in ("auto", "by variable") else last
+    with pytest.raises(UsageError, match=rf"Ray cluster at {address}: nobody.* {last}.*ray stop"):
+        Actors(NOBODY, 1, address=address, gpus=0)
+
+
 def test_without_ray_it_is_said_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UsageError, match=r"pip install 'veilframe\[ray\]'"):
