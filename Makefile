@@ -1,5 +1,6 @@
 # Every command that CI runs, for people. `make demo` and `make test` create .venv themselves.
 PYTHON ?= python3
+JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -32,7 +33,7 @@ lint: $(TEST_STAMP)
 	$(BIN)/lint-imports --no-cache
 
 test: lint
-	$(BIN)/python -m pytest --cov --cov-report=term
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal --cov --cov-report=term
 
 bench: $(TEST_STAMP)
 	$(BIN)/anonymize bench --clip samples/talking.mp4
