@@ -50,18 +50,30 @@ FILM_WIDTH, PICTURE_WIDTH = 320, 160
 SHOTS = 10
 
 LOOP = """
-import json, sys
-from dataclasses import replace
+import time
 from pathlib import Path
+from typing import Annotated
+import typer
+from anonymizer.commands.options import with_settings
 from anonymizer.jobs import Anonymizer
 from anonymizer.settings import Settings
 from anonymizer.units import one_core
-source, target = map(Path, sys.argv[1:3])
-with one_core():
-    veil = Anonymizer(replace(Settings(), seed=1))
-for path in sorted(source.iterdir()):
-    veil.file(path, target / path.name)
+
+@with_settings
+def loop(
+    *,
+    source: Annotated[Path, typer.Argument()],
+    target: Annotated[Path, typer.Argument()],
+    settings: Settings,
+) -> None:
+    with one_core():
+        veil = Anonymizer(settings)
+    for path in sorted(source.iterdir()):
+        veil.file(path, target / path.name)
+
+typer.run(loop)
 """
+"""The same work by the Python API, with the same options, read by the same parser."""
 
 
 def shrunk(image: Picture, width: int) -> Picture:
@@ -177,22 +189,25 @@ def _sameness(
 
 def overhead(place: Path, chosen: argparse.Namespace, options: list[str]) -> None:
     make_set(place / "in", chosen.clips, chosen.films, 0, chosen.frames)
-    ratios: list[tuple[float, float]] = []
+    seconds: dict[str, list[tuple[float, float]]] = {"loop": [], "dataset": []}
     for turn in range(chosen.rounds):
-        loop = [sys.executable, "-c", LOOP, str(place / "in"), str(place / f"loop-{turn}")]
-        ours = [sys.executable, "-m", "anonymizer", "dataset", str(place / "in")]
-        ours += [str(place / f"set-{turn}"), "--seed", "1", "--quiet", "--split-frames", "0"]
-        times = {}
-        for name, command in (("loop", loop), ("dataset", [*ours, *options])):
-            times[name] = timed(command)
-            print(f"{name}: wall {times[name][0]:.1f} s, processor {times[name][1]:.1f} s")
-        pairs = zip(times["dataset"], times["loop"], strict=True)
-        ratios.append(tuple(ours / loop for ours, loop in pairs))  # type: ignore[arg-type]
-        same = contents(place / f"set-{turn}") == contents(place / f"loop-{turn}")
-        print(f"the same bytes: {same}")
-    walls, cpus = zip(*ratios, strict=True)
-    print(f"dataset / loop, median of {len(ratios)}: wall {median(walls):.3f}, ", end="")
-    print(f"processor {median(cpus):.3f} ({min(cpus):.3f} to {max(cpus):.3f})")
+        targets = {name: place / f"{name}-{turn}" for name in seconds}
+        for name in sorted(seconds, reverse=bool(turn % 2)):
+            start = (
+                ["-m", "anonymizer", "dataset", "--quiet"] if name == "dataset" else ["-c", LOOP]
+            )
+            command = [sys.executable, *start, str(place / "in"), str(targets[name])]
+            seconds[name].append(timed([*command, "--seed", "1", *options]))
+            wall, cpu = seconds[name][-1]
+            print(f"{name}: wall {wall:.1f} s, processor {cpu:.1f} s", flush=True)
+        one, other = (contents(target) for target in targets.values())
+        if one != other or len(one) != chosen.films:
+            raise SystemExit(f"{len(one)} and {len(other)} results, which are not the same")
+    pairs = list(zip(seconds["dataset"], seconds["loop"], strict=True))
+    print(f"{chosen.films} films, the same bytes by both; dataset / loop, median of {len(pairs)}:")
+    for number, name in enumerate(("wall", "processor")):
+        ratios = sorted(ours[number] / loop[number] for ours, loop in pairs)
+        print(f"{name} {median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})")
 
 
 def memory(place: Path, chosen: argparse.Namespace, options: list[str]) -> None:
