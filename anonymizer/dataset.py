@@ -207,12 +207,13 @@ def _insist_on_head(address: str) -> None:
 
 
 def _last_head() -> str:
-    """Where the last cluster of this machine was, by the file that Ray leaves; empty if none."""
-    place = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"
+    """Where `ray start` last made a cluster here; Ray would also join that of somebody's run."""
+    usual = os.environ.get("TMPDIR") if os.uname().sysname == "Linux" else None
+    place = os.environ.get("RAY_TMPDIR") or usual or "/tmp"
     try:
         return Path(place, "ray", "ray_current_cluster").read_text().strip()
-    except OSError:
-        return ""
+    except OSError as error:
+        raise ConnectionError("none was started here; name its HEAD:PORT") from error
 
 
 class Actors:
