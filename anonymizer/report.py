@@ -161,9 +161,9 @@ class TrackOutcome:
     """``keep`` only where a person said so in a plan."""
 
 
-Fate = Literal["anonymized", "copied", "converted", "dropped"]
-"""What became of a stream: painted and encoded anew, taken over bit for bit, encoded anew as it
-was, or left out."""
+Fate = Literal["anonymized", "translated", "copied", "converted", "dropped"]
+"""What became of a stream: painted and encoded anew, told anew by a model, taken over bit for bit,
+encoded anew as it was, or left out."""
 
 
 @dataclass(frozen=True, slots=True)

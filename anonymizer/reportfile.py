@@ -1,7 +1,7 @@
 """Reports as files beside what they tell of: JSON for programs, HTML for people.
 
 Neither shows a face, names a folder of the films, or holds a secret. docs/report.md says what the
-fields mean; report.schema.json in this package is their schema.
+fields mean; report.schema.json and translation.schema.json in this package are their schemas.
 """
 
 from __future__ import annotations
@@ -11,18 +11,23 @@ import logging
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
+from anonymizer import reportpage, reportschema, translated, translatedpage
 from anonymizer.errors import Doubtful, JobError
 from anonymizer.inputs import IMAGES, VIDEOS
 from anonymizer.report import Report
-from anonymizer.reportpage import HEAD, page_of
-from anonymizer.reportschema import FORMAT
+from anonymizer.reportparts import HEAD
+from anonymizer.translated import Translated
 from anonymizer.video.failures import writing
 from anonymizer.video.publish import atomic_output, folder_of, insist_on_free
 
-_START: Final = '{\n  "format": "veilframe-report-'
+_STARTS: Final = tuple(
+    f'{{\n  "format": "{name.rstrip("0123456789")}'
+    for name in (reportschema.FORMAT, translated.FORMAT)
+)
 """How every JSON report begins."""
+_Made = TypeVar("_Made", Report, Translated)
 _log = logging.getLogger("veilframe")
 
 
@@ -49,15 +54,28 @@ def names_of(destination: Path) -> Names:
     return Names(folder / f"{name}.report.json", folder / f"{name}.report.html")
 
 
-def text_of(report: Report) -> str:
-    """The report as JSON, by the schema."""
-    seen = report.verification
-    table = {"format": FORMAT, "verdict": seen.verdict, "reason": seen.reason} | asdict(report)
+def text_of(report: Report | Translated) -> str:
+    """The report as JSON, by its schema."""
+    table = _about(report) | asdict(report)
     table["destination"] = Path(report.destination).name
     return json.dumps(table, indent=2, default=str, allow_nan=False) + "\n"
 
 
-def reported(job: Callable[[], Report], destination: Path, *, overwrite: bool) -> Report:
+def _about(report: Report | Translated) -> dict[str, Any]:
+    if isinstance(report, Translated):
+        return {"format": translated.FORMAT}
+    seen = report.verification
+    return {"format": reportschema.FORMAT, "verdict": seen.verdict, "reason": seen.reason}
+
+
+def page_of(report: Report | Translated) -> str:
+    """The report as HTML."""
+    if isinstance(report, Translated):
+        return translatedpage.page_of(report)
+    return reportpage.page_of(report)
+
+
+def reported(job: Callable[[], _Made], destination: Path, *, overwrite: bool) -> _Made:
     """Do a job and write its report, also where a doubt keeps the output from being published.
 
     Args:
@@ -71,8 +89,9 @@ def reported(job: Callable[[], Report], destination: Path, *, overwrite: bool) -
             written. The output then stays.
         JobError: what the job raises.
     """
-    for path, start in zip(names_of(destination), (_START, HEAD), strict=True):
-        insist_on_free(path, overwrite=overwrite or _begins(path, start))
+    for path, starts in zip(names_of(destination), (_STARTS, (HEAD,)), strict=True):
+        ours = any(_begins(path, start) for start in starts)
+        insist_on_free(path, overwrite=overwrite or ours)
     try:
         done = job()
     except Doubtful as error:
@@ -85,7 +104,7 @@ def reported(job: Callable[[], Report], destination: Path, *, overwrite: bool) -
     return done
 
 
-def write(report: Report, destination: Path) -> None:
+def write(report: Report | Translated, destination: Path) -> None:
     """Write both files, replacing those that are there.
 
     Raises:

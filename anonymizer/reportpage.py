@@ -5,58 +5,51 @@ It is built as a tree (`anonymizer.markup`), so that names of files and streams 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 from xml.etree.ElementTree import Element
 
-from anonymizer.markup import element, table, text_of
+from anonymizer.markup import element, table
 from anonymizer.report import Doubt, Recognition, Report, SmartCopy, TrackOutcome
 from anonymizer.reportchart import KINDS, counts_of, coverage, moments
+from anonymizer.reportparts import (
+    banner,
+    counted,
+    document,
+    made_by,
+    many,
+    streams,
+    titled,
+    warned,
+)
 
-HEAD: Final = '<!DOCTYPE html>\n<html lang="en"><head><meta name="generator" content="veilframe">'
-"""How every page begins."""
 MOST: Final = 500
 """Rows of a table; what is more is only in the JSON file."""
 FEW: Final = 12
 """Rows up to which the table of tracks is open from the start."""
-_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def page_of(report: Report) -> str:
     """The page as HTML."""
-    head = [
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("title", f"{_verdict(report)[0]}: {_name(report)}"),
-        element("style", Path(__file__).with_name("report.css").read_text(encoding="utf-8")),
-    ]
-    body = element("body", element("main", *_sections(report)))
-    return f"{HEAD}{''.join(map(text_of, head))}</head>{text_of(body)}</html>\n"
+    return document(f"{_verdict(report)[0]}: {_name(report)}", _sections(report))
 
 
 def _sections(report: Report) -> Iterator[Element]:
     yield element("h1", f"{report.source} → {_name(report)}")
     yield _banner(report)
-    yield from _titled("What was looked at", element("ul", *_looked(report)))
+    yield from titled("What was looked at", element("ul", *_looked(report)))
     if report.tracks:
-        yield from _titled("Coverage over time", coverage(report))
-        yield from _titled("Tracks", _tracks(report.tracks))
+        yield from titled("Coverage over time", coverage(report))
+        yield from titled("Tracks", _tracks(report.tracks))
     seen = report.verification
     if seen.doubts:
-        yield from _titled("Still to be seen", *_doubts(seen.doubts))
+        yield from titled("Still to be seen", *_doubts(seen.doubts))
     if seen.repaired:
-        yield from _titled("Found by the second look, then covered", *_doubts(seen.repaired))
-    yield from _titled("Streams", _streams(report))
-    if report.warnings:
-        items = [element("li", warning) for warning in report.warnings]
-        yield from _titled("Warnings", element("ul", *items))
-    yield from _titled("How it was made", *_making(report))
-
-
-def _titled(title: str, *content: Element) -> Iterator[Element]:
-    yield element("section", element("h2", title), *content)
+        yield from titled("Found by the second look, then covered", *_doubts(seen.repaired))
+    yield from streams(report.streams)
+    yield from warned(report.warnings)
+    yield from titled("How it was made", *_making(report))
 
 
 def _name(report: Report) -> str:
@@ -70,8 +63,8 @@ def _verdict(report: Report) -> tuple[str, str]:
         return "Doubt", f"{seen.reason}. Nothing was published."
     if seen.verdict == "repaired":
         return "Repaired", (
-            f"{_count(len(seen.repaired), 'face')} still looked as in the original after painting. "
-            "Each was covered, and then nothing more was found."
+            f"{counted(len(seen.repaired), 'face')} still looked as in the original after "
+            "painting. Each was covered, and then nothing more was found."
         )
     if not seen.faces:
         return "Clean", "No face was found that had to be hidden."
@@ -81,14 +74,12 @@ def _verdict(report: Report) -> tuple[str, str]:
 def _banner(report: Report) -> Element:
     word, sentence = _verdict(report)
     kept = sum(track.action == "keep" for track in report.tracks)
-    lines = [element("p", sentence)]
+    lines = [sentence]
     if kept:
-        said = f"{_count(kept, 'track')} left as in the original, because a plan says so."
-        lines.append(element("p", said))
+        lines.append(f"{counted(kept, 'track')} left as in the original, because a plan says so.")
     if report.unconfirmed:
-        lines.append(element("p", _unconfirmed(report.unconfirmed)))
-    kind = f"verdict {report.verification.verdict}"
-    return element("div", element("strong", word), *lines, class_=kind, id="verdict")
+        lines.append(_unconfirmed(report.unconfirmed))
+    return banner(report.verification.verdict, word, *lines)
 
 
 def _unconfirmed(count: int) -> str:
@@ -98,29 +89,29 @@ def _unconfirmed(count: int) -> str:
 def _looked(report: Report) -> Iterator[Element]:
     seen = report.verification
     if seen.in_time:
-        yield element("li", f"{_count(seen.frames, 'frame')}, all of them at their original times")
+        yield element("li", f"{counted(seen.frames, 'frame')}, all of them at their original times")
     else:
         yield element(
             "li",
-            f"{_count(seen.frames, 'frame')} of the original, {seen.frames_written} of the output; "
-            f"times differ by up to {seen.latest_s:g} s",
+            f"{counted(seen.frames, 'frame')} of the original, {seen.frames_written} of the "
+            f"output; times differ by up to {seen.latest_s:g} s",
         )
     by = (
         f"{seen.second} searched the original again"
         if seen.second
         else ("no second detector was at hand, so what the first one missed is not known")
     )
-    yield element("li", f"{_count(seen.faces, 'face')} compared with the original; {by}")
+    yield element("li", f"{counted(seen.faces, 'face')} compared with the original; {by}")
     if seen.recognition:
         yield element("li", _recognition(seen.recognition))
     if seen.faces:
         yield _bound(report)
     for film in report.films:
-        counted = _count(film.frames, "frame"), _count(len(film.tracks), "track")
-        words = f"{counted[0]}, {counted[1]}, {film.verification.verdict}"
+        there = f"{counted(film.frames, 'frame')}, {counted(len(film.tracks), 'track')}"
+        words = f"{there}, {film.verification.verdict}"
         yield element("li", f"among them a further film, stream {film.stream}: {words}")
     if report.skipped_packets:
-        said = f"{_count(report.skipped_packets, 'damaged packet')} of the original left out"
+        said = f"{counted(report.skipped_packets, 'damaged packet')} of the original left out"
         yield element("li", said)
 
 
@@ -138,9 +129,9 @@ def _bound(report: Report) -> Element:
 def _tracks(tracks: Sequence[TrackOutcome]) -> Element:
     heads = ["track", "shot", "frames", "time", *list(KINDS)[:4], "decision"]
     rows = [_track_row(track) for track in tracks[:MOST]]
-    parts = [_many(table("Tracks", heads, rows)), *_rest(len(tracks))]
+    parts = [many(table("Tracks", heads, rows)), *_rest(len(tracks))]
     opened = {"open": ""} if len(tracks) <= FEW else {}
-    return element("details", element("summary", _count(len(tracks), "track")), *parts, **opened)
+    return element("details", element("summary", counted(len(tracks), "track")), *parts, **opened)
 
 
 def _track_row(track: TrackOutcome) -> list[object]:
@@ -150,14 +141,14 @@ def _track_row(track: TrackOutcome) -> list[object]:
 
 def _recognition(seen: Recognition) -> str:
     return (
-        f"{_count(seen.faces, 'face')} compared by {seen.embedder}, which takes fewer than "
+        f"{counted(seen.faces, 'face')} compared by {seen.embedder}, which takes fewer than "
         f"{100 * seen.false_match_rate:g} % of different people for one"
     )
 
 
 def _doubts(doubts: Sequence[Doubt]) -> Iterator[Element]:
     heads = ["frame", "time", "box (pixels)", "found by", "score", "likeness"]
-    yield _many(table("Faces", heads, [_doubt_row(doubt) for doubt in doubts[:MOST]]))
+    yield many(table("Faces", heads, [_doubt_row(doubt) for doubt in doubts[:MOST]]))
     yield from _rest(len(doubts))
 
 
@@ -175,20 +166,6 @@ def _rest(count: int) -> list[Element]:
     return [element("p", said, class_="faint")] if count > MOST else []
 
 
-def _streams(report: Report) -> Element:
-    rows = [
-        [stream.index, stream.kind, stream.codec, stream.language or "", stream.fate, stream.reason]
-        for stream in report.streams
-    ]
-    heads = ["stream", "kind", "codec", "language", "fate", "why"]
-    return _many(table("Streams", heads, rows))
-
-
-def _many(made: Element) -> Element:
-    made.set("class", "wide many")
-    return made
-
-
 def _making(report: Report) -> Iterator[Element]:
     yield element(
         "p",
@@ -198,38 +175,16 @@ def _making(report: Report) -> Iterator[Element]:
     )
     yield element("p", _copied(report.smart_copy))
     if report.motion:
-        count = _count(len(report.motion), "number")
+        count = counted(len(report.motion), "number")
         yield element("p", f"{count} read off every face: {', '.join(report.motion)}.")
-    yield _facts("Time in seconds", report.seconds)
-    yield _facts("Settings", dict(_flat(report.settings)))
-    yield _facts("Devices", report.devices)
-    yield _facts("Versions", report.versions)
-    hashes = {"original": report.source_sha256, "output": report.output_sha256 or "not published"}
-    yield _facts("SHA-256", hashes)
+    yield from made_by(report)
 
 
 def _copied(copy: SmartCopy) -> str:
     if copy.reason:
         return f"All pictures were encoded again, even without faces: {copy.reason}."
     return (
-        f"{copy.groups} of {_count(copy.of, 'group')} of pictures, {_count(copy.frames, 'frame')} "
-        "without anything to hide, are copied from the original as they were."
+        f"{copy.groups} of {counted(copy.of, 'group')} of pictures, "
+        f"{counted(copy.frames, 'frame')} without anything to hide, are copied from the original "
+        "as they were."
     )
-
-
-def _facts(title: str, facts: Mapping[str, object]) -> Element:
-    rows = [[name, value] for name, value in facts.items()]
-    return element("details", element("summary", title), table(title, [], rows))
-
-
-def _flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
-    """Nested tables as dotted names."""
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

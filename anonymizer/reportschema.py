@@ -1,4 +1,4 @@
-"""The JSON Schema of reports, read off the classes that they are made of and what is said there."""
+"""The JSON Schemas of reports, read off the classes they are made of and what is said there."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from dataclasses import fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
+from anonymizer import translated
 from anonymizer.head.expression import MOTION
 from anonymizer.report import Report, Verdict
+from anonymizer.translated import Translated
 
 FORMAT: Final = "veilframe-report-1"
 """What a report says of itself."""
@@ -18,21 +20,36 @@ _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _PLAIN: Final = {str: "string", int: "integer", float: "number", bool: "boolean", NoneType: "null"}
 
 
+def schemas() -> dict[str, dict[str, Any]]:
+    """JSON Schemas, draft 2020-12, of what `anonymizer.reportfile` writes, by their files."""
+    return {"report.schema.json": schema(), "translation.schema.json": of_translations()}
+
+
 def schema() -> dict[str, Any]:
-    """JSON Schema, draft 2020-12, of what `anonymizer.reportfile` writes."""
-    parts: dict[str, Any] = {}
-    made = _object(Report, parts)
+    """The schema of reports of what was anonymized."""
     about = {
-        "format": {"const": FORMAT},
         "verdict": {"enum": list(get_args(Verdict))},
         "reason": {"type": "string", "description": "What is doubtful; empty if nothing is."},
     }
+    made = _schema(Report, FORMAT, "Report of veilframe", about)
     made["properties"]["motion"]["items"] = {"enum": list(MOTION)}
+    return made
+
+
+def of_translations() -> dict[str, Any]:
+    """The schema of reports of what was translated."""
+    return _schema(Translated, translated.FORMAT, "Report of a translation by veilframe", {})
+
+
+def _schema(kind: type, name: str, title: str, about: dict[str, Any]) -> dict[str, Any]:
+    parts: dict[str, Any] = {}
+    made = _object(kind, parts)
+    about = {"format": {"const": name}} | about
     made["properties"]["destination"]["description"] = "Name of the output, without its folder."
     return {
         "$schema": _DIALECT,
-        "$id": f"urn:{FORMAT}",
-        "title": "Report of veilframe",
+        "$id": f"urn:{name}",
+        "title": title,
         **made,
         "properties": about | made["properties"],
         "required": [*about, *made["required"]],

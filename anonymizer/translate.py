@@ -19,6 +19,7 @@ from anonymizer.errors import SourceChanged, UnreadableVideo, UnwritableOutput, 
 from anonymizer.pipeline import Progress
 from anonymizer.protocols import provider_of
 from anonymizer.rendering import opened
+from anonymizer.report import StreamOutcome
 from anonymizer.retelling import Manner, retell
 from anonymizer.settings import Settings
 from anonymizer.translated import Translated
@@ -124,7 +125,7 @@ class Translator:
             duration_s=round(float((times[-1] - times[0]) * film.info.time_base), 3),
             shots=len(starts),
             size=(width, height),
-            streams=sink.streams,
+            streams=tuple(map(_named, sink.streams)),
             skipped_packets=film.skipped,
             warnings=(*film.warnings, *sink.warnings),
             settings=self.settings.described(),
@@ -132,6 +133,11 @@ class Translator:
             devices={"painter": provider_of(restyler)},
             seconds=seconds,
         )
+
+
+def _named(stream: StreamOutcome) -> StreamOutcome:
+    """What sinks call anonymized was translated here."""
+    return replace(stream, fate="translated") if stream.fate == "anonymized" else stream
 
 
 def _read(source: Path, film: Film, progress: Progress | None) -> tuple[list[int], tuple[int, ...]]:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Final, Literal
 
 from anonymizer.report import StreamOutcome
 
 FORMAT: Final = "veilframe-translation-1"
 """What such a report says of itself."""
-START: Final = '{\n  "format": "veilframe-translation-'
-"""How every one begins."""
 
 
 @dataclass(frozen=True, slots=True)
 class Translated:
-    """What one translation did."""
+    """What one translation did. It hides nobody."""
 
+    kind: Literal["translation"] = field(default="translation", kw_only=True)
+    anonymized: Literal[False] = field(default=False, kw_only=True)
+    """Never: faces are told anew with all else, by frames that show them."""
     source: str
     """Name of the input, without its folder."""
     destination: str
@@ -45,9 +44,6 @@ class Translated:
     """What the painter runs on, as it says itself."""
     seconds: dict[str, float]
     """Wall time by stage."""
-    kind: str = "translation"
-    anonymized: bool = False
-    """Never: faces are told anew with all else, by frames that show them."""
 
     @property
     def summary(self) -> str:
@@ -57,18 +53,3 @@ class Translated:
             f"{self.destination}  {self.frames} frames translated, not anonymized, {took:.1f} s "
             f"({self.frames / max(took, 1e-9):.1f} frames/s)"
         )
-
-
-def table_of(report: Translated) -> dict[str, Any]:
-    """The report as plain values; what the sink calls anonymized was translated."""
-    table = {"format": FORMAT} | asdict(report)
-    for stream in table["streams"]:
-        if stream["fate"] == "anonymized":
-            stream["fate"] = "translated"
-    return table
-
-
-def text_of(report: Translated) -> str:
-    """The report as JSON."""
-    table = table_of(report) | {"destination": Path(report.destination).name}
-    return json.dumps(table, indent=2, default=str, allow_nan=False) + "\n"

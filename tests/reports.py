@@ -18,6 +18,7 @@ from anonymizer.report import (
     Verification,
 )
 from anonymizer.settings import Settings
+from anonymizer.translated import Translated
 
 
 def track(number: int, *spans: tuple[Origin, int], start: int = 0, action: Action = "replace"):
@@ -27,9 +28,11 @@ def track(number: int, *spans: tuple[Origin, int], start: int = 0, action: Actio
     for origin, count in spans:
         made.append(Span(origin, at, at + count, at / 25, (at + count) / 25))
         at += count
-    frames = {kind: sum(n for origin, n in spans if origin == kind) for kind, _ in spans}
-    counts = dict.fromkeys(("detected", "interpolated", "extended", "repaired"), 0) | frames
-    return TrackOutcome(number, 0, start, at, **counts, spans=tuple(made), action=action)
+    kinds = ("detected", "interpolated", "extended", "repaired")
+    seen, filled, added, mended = (sum(n for own, n in spans if own == kind) for kind in kinds)
+    return TrackOutcome(
+        number, 0, start, at, seen, filled, added, mended, spans=tuple(made), action=action
+    )
 
 
 def doubt(frame: int = 17, **changes: Any) -> Doubt:
@@ -73,6 +76,32 @@ def report(**changes: Any) -> Report:
         settings=Settings(seed=20).described(),
         versions={"veilframe": "0.1.0"},
         devices={"detector": "CPUExecutionProvider", "painter": "cpu"},
+        seconds={"find": 1.5, "paint": 20.25, "check": 2.0},
+    )
+    return replace(made, **changes)
+
+
+def translation(**changes: Any) -> Translated:
+    """What became of a film that was told anew."""
+    asked = {"painting.prompt": "an oil painting", "painting.negative_prompt": "fog"}
+    made = Translated(
+        source="film.mp4",
+        destination="/home/jane/films/film_translated.mp4",
+        source_sha256="ab" * 32,
+        output_sha256="cd" * 32,
+        frames=100,
+        duration_s=3.96,
+        shots=1,
+        size=(512, 288),
+        streams=(
+            StreamOutcome(0, "video", "h264", None, "translated", ""),
+            StreamOutcome(1, "audio", "aac", "deu", "copied", ""),
+        ),
+        skipped_packets=0,
+        warnings=(),
+        settings=Settings(seed=20).with_values(asked).described(),
+        versions={"veilframe": "0.1.0"},
+        devices={"painter": "cpu"},
         seconds={"find": 1.5, "paint": 20.25, "check": 2.0},
     )
     return replace(made, **changes)

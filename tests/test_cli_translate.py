@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import jsonschema
 import numpy as np
 import pytest
 
+from anonymizer.reportschema import of_translations
 from tests.test_cli import anonymize
 from tests.test_cli_diffusion import (
     QUICK,
@@ -136,8 +138,11 @@ def test_translations_are_named_after_their_film_and_replace_only_what_is_theirs
     code, out, _ = anonymize("translate", source, *words, "--json")
     assert code == 0
     assert json.loads(out)["anonymized"] is False
-    names = {"in.mp4", "in_translated.mp4", "in_translated.report.json"}
-    assert {path.name for path in tmp_path.iterdir()} == names
+    told = {f"in_translated.{kind}" for kind in ("mp4", "report.json", "report.html")}
+    assert {path.name for path in tmp_path.iterdir()} == {"in.mp4", *told}
+    table = json.loads((tmp_path / "in_translated.report.json").read_text())
+    jsonschema.validate(table, of_translations(), jsonschema.Draft202012Validator)
+    assert "Not anonymized" in (tmp_path / "in_translated.report.html").read_text()
     code, _, err = anonymize("translate", source, *words)
     assert code == 1
     assert "exists" in err

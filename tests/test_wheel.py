@@ -38,6 +38,7 @@ def test_the_weights_are_in_it_and_are_safetensors(wheel):
 def test_what_reports_are_made_by_is_in_it(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert {"anonymizer/report.schema.json", "anonymizer/report.css"} <= set(names)
+    assert "anonymizer/translation.schema.json" in names
 
 
 def test_it_runs_where_only_it_is_installed(wheel, tmp_path):

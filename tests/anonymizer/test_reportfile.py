@@ -15,8 +15,8 @@ from anonymizer.errors import Doubtful, JobError, UnwritableOutput
 from anonymizer.inputs import IMAGES, VIDEOS
 from anonymizer.report import Report
 from anonymizer.reportfile import names_of, reported, text_of
-from anonymizer.reportschema import schema
-from tests.reports import doubt, report, track, verification
+from anonymizer.reportschema import of_translations, schema
+from tests.reports import doubt, report, track, translation, verification
 
 DOUBTFUL = report(output_sha256=None, verification=verification(doubt(17)))
 REPAIRED = report(
@@ -37,6 +37,18 @@ def test_a_report_is_as_its_schema_says(made):
     assert table["verdict"] == made.verification.verdict
 
 
+def test_a_report_of_a_translation_is_as_its_own_schema_says():
+    table = json.loads(text_of(translation()))
+    jsonschema.validate(table, of_translations(), jsonschema.Draft202012Validator)
+    assert list(table) == list(of_translations()["properties"])
+    assert list(table)[:3] == ["format", "kind", "anonymized"]
+    for name, value in (("anonymized", True), ("kind", "report"), ("size", [512])):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(table | {name: value}, of_translations())
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(table, schema())
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [("format", "veilframe-report-2"), ("motion", ["faceprint"]), ("frames", "many")],
@@ -47,11 +59,12 @@ def test_another_thing_is_not_as_the_schema_says(name, value):
         jsonschema.validate(table, schema())
 
 
-def test_p4_a_report_names_no_folder_and_no_seed():
-    text = text_of(report())
+@pytest.mark.parametrize("made", [report(), translation()])
+def test_p4_a_report_names_no_folder_and_no_seed(made):
+    text = text_of(made)
     assert "jane" not in text
     assert '"seed"' not in text
-    assert json.loads(text)["destination"] == "film_anonymized.mp4"
+    assert json.loads(text)["destination"] == Path(made.destination).name
 
 
 def test_names_and_options_of_any_kind_can_be_written(tmp_path):
@@ -125,6 +138,13 @@ def test_a_folder_of_that_name_stops_the_job_in_any_case(tmp_path):
     with pytest.raises(UnwritableOutput, match="is a folder"):
         reported(job, tmp_path / "out.mp4", overwrite=True)
     assert job.done == 0
+
+
+def test_a_translation_is_reported_in_the_same_way(tmp_path):
+    reported(lambda: report(), tmp_path / "out.mp4", overwrite=False)
+    reported(lambda: translation(), tmp_path / "out.mp4", overwrite=False)
+    assert (tmp_path / "out.report.json").read_text() == text_of(translation())
+    assert "Not anonymized" in (tmp_path / "out.report.html").read_text()
 
 
 def test_an_earlier_report_of_ours_is_replaced(tmp_path):

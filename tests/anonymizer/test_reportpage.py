@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from anonymizer.report import StreamOutcome
-from anonymizer.reportpage import HEAD, MOST, page_of
+from anonymizer.reportpage import MOST, page_of
+from anonymizer.reportparts import HEAD
 from tests.anonymizer.test_markup import seen
 from tests.browser import shown
 from tests.reports import doubt, report, track, verification

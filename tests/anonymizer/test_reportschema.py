@@ -13,17 +13,26 @@ import anonymizer
 from anonymizer import reportschema
 from anonymizer.head.expression import MOTION
 
-SHIPPED = Path(anonymizer.__file__).with_name("report.schema.json")
+SCHEMAS = reportschema.schemas()
 
 
-def test_the_shipped_schema_is_that_of_the_classes():
-    text = json.dumps(reportschema.schema(), indent=2) + "\n"
-    assert SHIPPED.read_text() == text, "the report has changed; python -m tests.regenerate_schema"
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_the_shipped_schema_is_that_of_the_classes(name):
+    text = json.dumps(SCHEMAS[name], indent=2) + "\n"
+    shipped = Path(anonymizer.__file__).with_name(name).read_text()
+    assert shipped == text, "the report has changed; python -m tests.regenerate_schema"
 
 
-def test_it_is_a_schema():
-    jsonschema.Draft202012Validator.check_schema(reportschema.schema())
-    assert reportschema.schema()["$schema"].endswith("2020-12/schema")
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_it_is_a_schema(name):
+    jsonschema.Draft202012Validator.check_schema(SCHEMAS[name])
+    assert SCHEMAS[name]["$schema"].endswith("2020-12/schema")
+
+
+def test_a_translation_can_only_say_that_it_hides_nobody():
+    said = SCHEMAS["translation.schema.json"]["properties"]["anonymized"]
+    assert said["enum"] == [False]
+    assert said["description"].startswith("Never")
 
 
 def test_it_lists_the_numbers_of_motion():

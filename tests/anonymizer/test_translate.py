@@ -11,9 +11,9 @@ import pytest
 
 from anonymizer import build
 from anonymizer.errors import JobError, SourceChanged, UnreadableVideo, UnwritableOutput
+from anonymizer.reportfile import text_of
 from anonymizer.settings import Settings
 from anonymizer.translate import Translator
-from anonymizer.translated import START, table_of, text_of
 from anonymizer.video.media import open_source
 from tests.anonymizer.test_retelling import Inverting, troupe
 from tests.films import Film, make_sound, make_video
@@ -55,7 +55,7 @@ def test_a_film_comes_back_told_anew_with_its_own_times(translator: Any, tmp_pat
     for one, other in zip(before, after, strict=True):
         assert np.abs(255 - one.image.astype(int) - other.image).mean() < 12
     assert (done.frames, done.shots, done.size) == (10, 1, (48, 64))
-    assert [stream["fate"] for stream in table_of(done)["streams"]] == ["translated", "copied"]
+    assert [stream.fate for stream in done.streams] == ["translated", "copied"]
     assert set(done.seconds) == {"find", "paint", "check"}
     assert {stage for stage, _, _ in told} == {"find", "paint"}
     assert [count for stage, count, _ in told if stage == "find"] == [8, 10]
@@ -66,7 +66,7 @@ def test_the_report_says_that_nobody_is_hidden(translator: Any, tmp_path: Path) 
     done = translator().file(source, tmp_path / "out.mp4")
     text = text_of(done)
     table = json.loads(text)
-    assert text.startswith(START)
+    assert text.startswith('{\n  "format": "veilframe-translation-1"')
     assert table["anonymized"] is False
     assert table["kind"] == "translation"
     assert table["destination"] == "out.mp4"
