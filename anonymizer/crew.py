@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from anonymizer import build
+from anonymizer.errors import UsageError
 from anonymizer.identities import run_secret
 from anonymizer.pipeline import Studio
+from anonymizer.plan import Plan
 from anonymizer.protocols import Detector, Embedder
 from anonymizer.settings import Settings
 from anonymizer.verify import Second
@@ -27,6 +29,20 @@ class Crew:
     """Tells people apart."""
     secret: bytes
     """Decides who appears (P6)."""
+
+    def refuse_prompts(self, plan: Plan) -> None:
+        """Refuse prompts of single tracks where the painter takes none.
+
+        Raises:
+            UsageError: if there is one.
+        """
+        painting = self.settings.painting
+        asked = [track.id for track in plan.tracks if track.wording]
+        if asked and (painting.replace != "face" or painting.model == "builtin"):
+            raise UsageError(
+                f"track {asked[0]} has a prompt, which only a model with prompts can follow; name "
+                "one by --model"
+            )
 
 
 def crew_for(

@@ -67,6 +67,7 @@ def cut_clip(
         landmarks=landmarks,
         lead=lead,
         motion=np.stack(motions) if len(motions) == len(faces) else None,
+        wording=track.wording,
     )
 
 

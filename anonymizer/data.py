@@ -21,6 +21,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from anonymizer.wording import AS_SET, Wording
+
 Box = tuple[float, float, float, float]
 """``(x0, y0, x1, y1)`` in pixels, half-open."""
 
@@ -109,12 +111,9 @@ class Frame:
         image, changed = self.image, self.changed
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise ValueError(f"image must be (H, W, 3) uint8, got {image.shape} {image.dtype}")
-        _frozen(image)
-        if changed is not None:
-            if changed.shape != image.shape[:2] or changed.dtype != np.bool_:
-                got = f"{changed.shape} {changed.dtype}"
-                raise ValueError(f"changed must be (H, W) bool, got {got}")
-            _frozen(changed)
+        if changed is not None and (changed.shape != image.shape[:2] or changed.dtype != np.bool_):
+            raise ValueError(f"changed must be (H, W) bool, got {changed.shape} {changed.dtype}")
+        _frozen(image, changed)
 
     def __repr__(self) -> str:
         height, width, _ = self.image.shape
@@ -199,12 +198,12 @@ class Track:
     """One per consecutive frame; all with landmarks or none, all with motion or none."""
     origins: tuple[Origin, ...]
     action: Action = "replace"
+    wording: Wording = AS_SET
 
     def __post_init__(self) -> None:
-        if not self.faces or len(self.faces) != len(self.origins):
-            raise ValueError(
-                f"{len(self.faces)} faces, {len(self.origins)} origins; want equal, not 0"
-            )
+        faces, origins = len(self.faces), len(self.origins)
+        if not faces or faces != origins:
+            raise ValueError(f"{faces} faces, {origins} origins; want equal, not 0")
 
     @property
     def stop(self) -> int:
@@ -244,6 +243,7 @@ class Clip:
     lead: int = 0
     motion: NDArray[np.float32] | None = None
     """``(T, K)`` what the face does; None where it was not read: a face at rest."""
+    wording: Wording = AS_SET
 
     def __post_init__(self) -> None:
         count, sides = len(self.indices), self.shape

@@ -97,6 +97,7 @@ class Anonymizer:
             opened(self.settings.media, source, film, target)  # refuses before the long work
             with outcomes.timed(seconds, "find"):
                 plan = _of_this(planned, source, before) or self._plan(source, film, progress)
+                self.crew.refuse_prompts(plan)
                 others = alongside.companions(film, source, before, self.crew, progress)
             task = Task(source, film, before, plan, self.crew)
             made, seen = self._made(task, others, parts, target, seconds, progress)

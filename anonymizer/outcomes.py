@@ -17,6 +17,7 @@ from anonymizer.plan import Plan
 from anonymizer.protocols import Detector, provider_of
 from anonymizer.report import Span, TrackOutcome
 from anonymizer.verify import Second
+from anonymizer.wording import AS_SET
 
 
 def tracks(plan: Plan, time_base: Fraction) -> tuple[TrackOutcome, ...]:
@@ -62,7 +63,8 @@ def _seconds(plan: Plan, time_base: Fraction) -> list[float]:
 
 
 def _outcome(plan: Plan, track: Track, times: list[float]) -> TrackOutcome:
-    count = Counter(track.origins)
+    count, action = Counter(track.origins), plan.action(track)
+    asked = track.wording if action == "replace" else AS_SET
     return TrackOutcome(
         track=track.id,
         shot=track.shot,
@@ -73,7 +75,9 @@ def _outcome(plan: Plan, track: Track, times: list[float]) -> TrackOutcome:
         extended=count["extended"],
         repaired=count["repaired"],
         spans=tuple(_spans(track, times)),
-        action=plan.action(track),
+        action=action,
+        prompt=asked.prompt,
+        negative_prompt=asked.negative_prompt,
     )
 
 

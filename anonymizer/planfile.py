@@ -7,9 +7,9 @@ they move: keep it as you keep the film. What the fields mean is said in docs/pl
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -20,6 +20,7 @@ from anonymizer.data import Action, Box, Face, Origin, Track
 from anonymizer.errors import JobError, UnreadablePlan, UsageError
 from anonymizer.plan import Plan, Zone, ZoneAction
 from anonymizer.tracking import typical
+from anonymizer.wording import Wording
 
 FORMAT: Final = "veilframe-plan-1"
 """What a plan says of itself."""
@@ -63,7 +64,9 @@ def _zone_table(zone: Zone) -> dict[str, object]:
 
 
 def _track_text(track: Track) -> str:
-    head = {"id": track.id, "shot": track.shot, "start": track.start, "action": track.action}
+    head: dict[str, object] = {"id": track.id, "shot": track.shot, "start": track.start}
+    head["action"] = track.action
+    head |= {name: said for name, said in asdict(track.wording).items() if said is not None}
     faces = ",\n".join(
         f"      {json.dumps(_face_table(face, origin))}"
         for face, origin in zip(track.faces, track.origins, strict=True)
@@ -105,20 +108,47 @@ def read(path: Path) -> PlanFile:
         return PlanFile(plan, str(table["source_sha256"]), dict(table["settings"]))
 
 
-def decided(file: PlanFile, actions: Mapping[int, Action]) -> PlanFile:
-    """The plan with other actions for some tracks, by id.
+def decided(
+    file: PlanFile, actions: Mapping[int, Action], prompts: Mapping[int, str] | None = None
+) -> PlanFile:
+    """The plan with other actions or prompts for some tracks, by id.
 
     Raises:
         UsageError: if there is no such track.
     """
-    plan = file.plan
-    if unknown := sorted(set(actions) - {track.id for track in plan.tracks}):
+    plan, prompts = file.plan, prompts or {}
+    if unknown := sorted({*actions, *prompts} - {track.id for track in plan.tracks}):
         known = ", ".join(str(track.id) for track in plan.tracks) or "none"
         raise UsageError(f"the plan has no track {unknown[0]}; tracks: {known}")
     tracks = tuple(
-        replace(track, action=actions.get(track.id, track.action)) for track in plan.tracks
+        replace(
+            track,
+            action=actions.get(track.id, track.action),
+            wording=replace(track.wording, prompt=prompts.get(track.id, track.wording.prompt)),
+        )
+        for track in plan.tracks
     )
     return replace(file, plan=replace(plan, tracks=tracks))
+
+
+def prompts_of(given: Iterable[str]) -> dict[int, str]:
+    """Prompts by track, of ``ID=TEXT``.
+
+    >>> prompts_of(["2=a man with a beard, 1=2"])
+    {2: 'a man with a beard, 1=2'}
+
+    Raises:
+        UsageError: if one is something else, or a track has two.
+    """
+    found: dict[int, str] = {}
+    for each in given:
+        number, equals, text = each.partition("=")
+        if not equals or not number.strip().isdecimal():
+            raise UsageError(f"track-prompt {each!r} is not ID=TEXT, such as 2='an old man'")
+        if int(number) in found:
+            raise UsageError(f"track {int(number)} has two track-prompts; give one")
+        found[int(number)] = text
+    return found
 
 
 def _tracks(path: Path, tables: list[dict[str, Any]], frames: int) -> Iterator[Track]:
@@ -143,6 +173,7 @@ def _track(table: Mapping[str, Any]) -> Track:
         faces=tuple(_face(face) for face in faces),
         origins=tuple(_one_of(face["origin"], Origin) for face in faces),
         action=_one_of(table["action"], Action),
+        wording=Wording(table.get("prompt"), table.get("negative_prompt")),
     )
 
 

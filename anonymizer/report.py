@@ -159,6 +159,10 @@ class TrackOutcome:
     """Runs of frames of one origin, in order, from ``start`` to ``stop``."""
     action: Action
     """``keep`` only where a person said so in a plan."""
+    prompt: str | None = None
+    """What the painter was asked for this face alone; None: what the settings say."""
+    negative_prompt: str | None = None
+    """The same of what was not wanted."""
 
 
 Fate = Literal["anonymized", "translated", "copied", "converted", "dropped"]

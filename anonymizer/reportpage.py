@@ -136,7 +136,14 @@ def _tracks(tracks: Sequence[TrackOutcome]) -> Element:
 
 def _track_row(track: TrackOutcome) -> list[object]:
     frames = f"{track.start} to {track.stop - 1}"
-    return [track.track, track.shot, frames, moments(track), *counts_of(track), track.action]
+    return [track.track, track.shot, frames, moments(track), *counts_of(track), _decision(track)]
+
+
+def _decision(track: TrackOutcome) -> str:
+    said: list[str] = [track.action]
+    said += [f"“{track.prompt}”"] if track.prompt is not None else []
+    said += [f"not “{track.negative_prompt}”"] if track.negative_prompt is not None else []
+    return ", ".join(said)
 
 
 def _recognition(seen: Recognition) -> str:

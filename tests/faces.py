@@ -52,6 +52,22 @@ def film(
     return frames
 
 
+def pair(count: int) -> list[Frame]:
+    """A film of two markers that walk one above the other."""
+
+    def upper(index: int) -> Box:
+        return 30 + 3 * index, 10, 66 + 3 * index, 54
+
+    def lower(index: int) -> Box:
+        return 30 + 3 * index, 90, 66 + 3 * index, 134
+
+    above, below = (film(count, box, size=(160, 140)) for box in (upper, lower))
+    return [
+        Frame(a.index, a.pts, a.time_base, np.concatenate([a.image[:72], b.image[72:]]))
+        for a, b in zip(above, below, strict=True)
+    ]
+
+
 class MarkerDetector:
     """Finds magenta; blind in the frames it is told to be blind in."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from anonymizer import build, pipeline
 from anonymizer.identities import identities
 from anonymizer.settings import Painting, Settings
 from anonymizer.video.media import open_source
+from anonymizer.wording import Wording
 from tests import faces
 from tests.anonymizer.diffusion import stable
 from tests.films import make_video
@@ -156,6 +158,46 @@ def test_p1_a_painted_film_is_bit_identical_whoever_was_in_it(
     for one, other in zip(*painted, strict=True):
         assert np.array_equal(one.image, other.image)
     assert not np.array_equal(painted[0][0].image, films[0][0].image)
+
+
+def test_tracks_of_one_film_are_painted_each_by_its_own_prompt(models: dict[str, Path]) -> None:
+    frames = faces.pair(4)
+    plan = pipeline.analyse(frames, faces.MarkerDetector())
+    painting = Painting(model=str(models["sd-9"]), mediator="none", steps=2)
+    studio = build.studio(Settings(painting=painting, device="cpu"))
+
+    def painted(*prompts: str | None) -> list[NDArray[np.uint8]]:
+        pairs = zip(plan.tracks, prompts, strict=True)
+        tracks = tuple(replace(track, wording=Wording(words)) for track, words in pairs)
+        asked, person = replace(plan, tracks=tracks), identities(b"secret", "film")
+        out = pipeline.render(frames, asked, studio, person, chunk=3, overlap=1)
+        return [frame.image for frame in out]
+
+    usual, first, other = painted(None, None), painted("a cat", None), painted("a cat", "zebra")
+    for one, two, three in zip(usual, first, other, strict=True):  # tracks begin from above
+        assert not np.array_equal(one[:72], two[:72])
+        assert np.array_equal(one[72:], two[72:])
+        assert np.array_equal(two[:72], three[:72])
+        assert not np.array_equal(two[72:], three[72:])
+
+
+def test_a_plan_says_by_which_prompt_a_face_is_painted(
+    models: dict[str, Path], talking: Path, tmp_path: Path
+) -> None:
+    plan, words = tmp_path / "plan.json", ("--second-detector", "none", "--embedder", "none")
+    assert anonymize("plan", talking, "-o", plan, *words, "--quiet")[0] == 0
+    model = ("--model", models["sd-9"], "--min-face", 8, *QUICK, *words)
+    command = ("render", talking, plan, "-o", tmp_path / "out.mp4")
+    asked = "0=an old man"
+    code, _, err = anonymize(*command, *model, "--track-prompt", asked)
+    assert (code, err) == (0, "")
+    (track,) = json.loads((tmp_path / "out.report.json").read_text())["tracks"]
+    assert (track["prompt"], track["negative_prompt"]) == ("an old man", None)
+    code, _, err = anonymize(*command, "--overwrite", "--track-prompt", asked, *words)
+    assert (code, err.count("\n")) == (1, 1)
+    assert "track 0 has a prompt, which only a model with prompts can follow" in err
+    code, _, err = anonymize(*command, *model, "--track-prompt", "7=an old man")
+    assert (code, err) == (2, "error: the plan has no track 7; tracks: 0\n")
 
 
 @pytest.mark.footage

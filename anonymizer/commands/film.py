@@ -118,6 +118,9 @@ def render(
     cover_track: Annotated[
         list[int] | None, typer.Option(help="Cover this track solidly. Repeatable.")
     ] = None,
+    track_prompt: Annotated[
+        list[str] | None, typer.Option(metavar="ID=TEXT", help="Prompt of one track. Repeatable.")
+    ] = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -132,7 +135,8 @@ def render(
 
     decisions: dict[int, Action] = dict.fromkeys(cover_track or [], "cover")
     decisions |= dict.fromkeys(keep_track or [], "keep")
-    decided = planfile.decided(planfile.read(plan_file), decisions)
+    prompts = planfile.prompts_of(track_prompt or [])
+    decided = planfile.decided(planfile.read(plan_file), decisions, prompts)
     ((_, destination),) = media.destinations([source], output, output_suffix)
     veil = Anonymizer(settings)
     result = _one(

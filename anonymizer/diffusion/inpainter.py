@@ -82,6 +82,7 @@ def prompted(
         "source" if painting.init == "source" else "noise",
         painting.strength,
         artist,
+        pipeline.lexicon,
     )
 
 

@@ -20,7 +20,7 @@ from anonymizer.diffusion.hub import folder_of
 from anonymizer.diffusion.lora import read_all
 from anonymizer.diffusion.model import Control, LatentModel
 from anonymizer.diffusion.painter import Painter
-from anonymizer.diffusion.text import Words, embed
+from anonymizer.diffusion.text import Lexicon, Words
 from anonymizer.errors import MissingWeights, UsageError
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ class Pipeline:
     painter: Painter
     prompt: Words
     negative: Words
+    lexicon: Lexicon
+    """Tells what other prompts mean."""
 
 
 def load(
@@ -66,10 +68,10 @@ def load(
     adapters = read_all(networks.lora, weights.read_json(folder / "unet" / "config.json"))
     painter = read_painter(folder, painting, networks, device, adapters)
     _check_inputs(painter, folder, told)
-    prompts = [painting.prompt, painting.negative_prompt]
-    prompt, negative = embed(folder, prompts, device=device, adapters=adapters)
+    lexicon = Lexicon(folder, device, adapters)
+    prompt, negative = lexicon.of(painting.prompt, painting.negative_prompt)
     _check_widths(painter.model.network, folder, prompt)
-    return Pipeline(painter, prompt, negative)
+    return Pipeline(painter, prompt, negative, lexicon)
 
 
 def read_painter(

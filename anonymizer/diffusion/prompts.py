@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
     from anonymizer.data import Clip
     from anonymizer.diffusion.artist import Artist
-    from anonymizer.diffusion.text import Words
+    from anonymizer.diffusion.text import Lexicon, Words
     from anonymizer.protocols import Denoiser, Mediation
+    from anonymizer.wording import Wording
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -49,6 +50,8 @@ class PromptReplacer:
     breaks P1."""
     artist: Artist | None = None
     """Draws what the ControlNet is shown, if there is one."""
+    lexicon: Lexicon | None = None
+    """Tells what prompts of single tracks mean; without it tracks that have any are refused."""
 
     @property
     def provider(self) -> str:
@@ -69,9 +72,21 @@ class PromptReplacer:
         """Nothing is drawn beforehand; `seed` chooses the noise, and with it the person.
 
         Raises:
-            ValueError: if the crops have another size.
+            ValueError: if the crops have another size, or prompts that nobody here can read.
         """
-        return PromptSketch(self, self.painter.checked(clip), seed)
+        return PromptSketch(self.asked(clip.wording), self.painter.checked(clip), seed)
+
+    def asked(self, wording: Wording) -> PromptReplacer:
+        """The same under a track's own prompts, where it has any."""
+        if not wording:
+            return self
+        if self.lexicon is None:
+            raise ValueError("a track has a prompt of its own, and nobody here reads prompts")
+        return replace(
+            self,
+            prompt=_reworded(self.prompt, wording.prompt, self.lexicon),
+            negative=_reworded(self.negative, wording.negative_prompt, self.lexicon),
+        )
 
     @property
     def inpaints(self) -> bool:
@@ -94,6 +109,11 @@ class PromptReplacer:
             for words in (self.prompt, self.negative)
         )
         return classifier_free(wanted, unwanted, self.guidance)
+
+
+def _reworded(words: Words, prompt: str | None, lexicon: Lexicon) -> Words:
+    """The words of another prompt, if there is one."""
+    return words if prompt is None else lexicon.of(prompt)[0]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from anonymizer.diffusion.clip import Kind, read_encoder, read_tokenizer
 from anonymizer.diffusion.model import Condition
-from anonymizer.diffusion.weights import read_json, reading
-from anonymizer.errors import UsageError
+from anonymizer.diffusion.weights import read_json
 
 if TYPE_CHECKING:
     from anonymizer.diffusion.lora import Adapter
@@ -46,6 +44,35 @@ class Words:
         return Condition(channels, self.states, self.pooled, size, control)
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Lexicon:
+    """What a pipeline's text encoders make of prompts.
+
+    The encoders are read when a new prompt comes up, used once and dropped: they are large, and a
+    run has few prompts.
+    """
+
+    folder: Path
+    """Of the pipeline."""
+    device: torch.device
+    adapters: Sequence[Adapter] = ()
+    known: dict[str, Words] = field(default_factory=dict)
+    """What was asked for so far."""
+
+    def of(self, *prompts: str) -> list[Words]:
+        """The words of each prompt; the same whatever else is asked for.
+
+        Raises:
+            UsageError: if transformers is not installed.
+            MissingWeights: if tokenizer or encoder are absent or damaged.
+        """
+        new = [each for each in dict.fromkeys(prompts) if each not in self.known]
+        if new:
+            found = embed(self.folder, new, device=self.device, adapters=self.adapters)
+            self.known.update(zip(new, found, strict=True))
+        return [self.known[each] for each in prompts]
+
+
 def embed(
     folder: Path,
     prompts: Sequence[str],
@@ -55,9 +82,8 @@ def embed(
 ) -> list[Words]:
     """What a pipeline's own CLIP encoders, one or two, make of prompts.
 
-    The encoders are read, used once and dropped: prompts do not change during a run. A second one
-    makes the pipeline one of the kind of SDXL: states are those before the last layer, of both
-    encoders side by side, and the second one's summary goes with them.
+    A second one makes the pipeline one of the kind of SDXL: states are those before the last layer,
+    of both encoders side by side, and the second one's summary goes with them.
 
     Raises:
         UsageError: if transformers is not installed.
@@ -95,10 +121,12 @@ def _encoded(
     hidden: int,
 ) -> tuple[Tensor, Tensor | None]:
     """States (P, L, D) of one layer, and the summary (P, D) if the encoder makes one."""
-    tokenizer, encoder = _read(folder, number, projected=bool(number))
+    tokenizer = read_tokenizer(folder / f"tokenizer{number}")
+    kind: Kind = "CLIPTextModelWithProjection" if number else "CLIPTextModel"
+    encoder = read_encoder(folder / f"text_encoder{number}", kind)
     for change in adapters:
         change.merge(encoder, f"text_encoder{number}")
-    encoder = encoder.eval().to(device)
+    encoder = encoder.to(device)
     words = tokenizer(
         list(prompts),
         padding="max_length",
@@ -106,42 +134,10 @@ def _encoded(
         truncation=True,
         return_tensors="pt",
     )
-    with torch.no_grad():
-        output = encoder(words.input_ids.to(device), output_hidden_states=True)
-    states = output.last_hidden_state if hidden == -1 else output.hidden_states[hidden]
-    summary = getattr(output, "text_embeds", None)
-    return states.float(), None if summary is None else summary.float()
-
-
-def _read(folder: Path, number: str, *, projected: bool) -> tuple[Any, Any]:
-    """Tokenizer and encoder."""
-    try:
-        from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
-        from transformers.utils import logging
-    except ImportError as error:
-        raise UsageError(
-            "models with a prompt need transformers; pip install transformers"
-        ) from error
-    place = folder / f"text_encoder{number}"
-    with reading(folder / f"tokenizer{number}"):
-        tokenizer = CLIPTokenizer.from_pretrained(
-            folder / f"tokenizer{number}", local_files_only=True
-        )
-    with reading(place), _no_progress_bar(logging):
-        kind = CLIPTextModelWithProjection if projected else CLIPTextModel
-        encoder = kind.from_pretrained(
-            place, use_safetensors=True, local_files_only=True, dtype=torch.float32
-        )
-    return tokenizer, encoder
-
-
-@contextmanager
-def _no_progress_bar(logging: ModuleType) -> Iterator[None]:
-    """Keep transformers from drawing on a terminal that is ours."""
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
+    rows = words.input_ids.to(device)[:, None]
+    with torch.no_grad():  # one by one: a prompt means the same whatever others are asked for
+        outputs = [encoder(row, output_hidden_states=True) for row in rows]
+    last = hidden == -1
+    states = [each.last_hidden_state if last else each.hidden_states[hidden] for each in outputs]
+    summaries = [each.text_embeds for each in outputs if "text_embeds" in each]
+    return torch.cat(states).float(), torch.cat(summaries).float() if summaries else None

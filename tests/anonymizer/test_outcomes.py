@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -14,6 +15,7 @@ from anonymizer.plan import Plan
 from anonymizer.reading import Reading
 from anonymizer.report import Span
 from anonymizer.verify import Second
+from anonymizer.wording import Wording
 from detectors import load, united
 from tests.faces import MarkerDetector
 
@@ -32,6 +34,17 @@ def test_spans_tell_when_frames_are_shown_whatever_their_rate():
         Span("extended", 3, 4, 1.5, 1.75),
     )
     assert (track.detected, track.extended, track.track) == (2, 1, 4)
+
+
+def test_a_prompt_is_told_of_faces_that_were_painted_by_it():
+    shown = plan([7, 8], "detected", "detected")
+    (track,) = shown.tracks
+    track = replace(track, wording=Wording("an old man", "fog"))
+    (told,) = outcomes.tracks(replace(shown, tracks=(track,)), Fraction(1))
+    assert (told.prompt, told.negative_prompt) == ("an old man", "fog")
+    covered = replace(shown, tracks=(replace(track, action="cover"),))
+    (told,) = outcomes.tracks(covered, Fraction(1))
+    assert (told.prompt, told.negative_prompt) == (None, None)
 
 
 def test_a_picture_lasts_no_time():

@@ -11,12 +11,13 @@ import pytest
 
 from anonymizer import pipeline, planfile
 from anonymizer.data import Frame
-from anonymizer.errors import UnreadablePlan
+from anonymizer.errors import UnreadablePlan, UsageError
 from anonymizer.plan import Plan, Zone
 from anonymizer.planfile import PlanFile
+from anonymizer.wording import AS_SET, Wording
 from tests import factories
 from tests.anonymizer.test_pipeline import identity, moving, studio
-from tests.faces import MarkerDetector, film, find
+from tests.faces import MarkerDetector, film, find, pair
 
 SHA = "ab" * 32
 
@@ -29,7 +30,7 @@ def made(count: int = 6) -> PlanFile:
         replace(
             seen, faces=tuple(faces), origins=("detected", "interpolated", "detected", "extended")
         ),
-        factories.track(2, id=5, start=4),
+        replace(factories.track(2, id=5, start=4), wording=Wording("an old man", "")),
     )
     zone = Zone("always", (1.0, 2.0, 3.5, 4.0), 0, 3)
     pts = np.arange(count) * 512
@@ -54,6 +55,7 @@ def test_a_plan_comes_back_bit_for_bit(tmp_path):
     assert back.plan.unconfirmed == 7
     for ours, theirs in zip(back.plan.tracks, file.plan.tracks, strict=True):
         assert (ours.id, ours.start, ours.origins) == (theirs.id, theirs.start, theirs.origins)
+        assert ours.wording == theirs.wording
         for a, b in zip(ours.faces, theirs.faces, strict=True):
             assert a.box == b.box
             for one, other in ((a.landmarks, b.landmarks), (a.motion, b.motion)):
@@ -104,6 +106,8 @@ def test_what_makes_no_sense_is_refused_with_its_place(tmp_path, changes, said):
         ("action", "maybe", "track 3: 'maybe' is not one of replace, cover, keep"),
         ("start", -2, "frames -2 to 2"),
         ("id", 5, "track 5: there are two"),
+        ("prompt", 7, "track 3: prompt must be text, got 7"),
+        ("negative_prompt", ["fog"], "track 3: negative_prompt must be text, got .'fog'."),
     ],
 )
 def test_a_track_that_makes_no_sense_is_refused(tmp_path, name, value, said):
@@ -111,6 +115,43 @@ def test_a_track_that_makes_no_sense_is_refused(tmp_path, name, value, said):
     table["tracks"][0][name] = value
     with pytest.raises(UnreadablePlan, match=said):
         planfile.read(written(made(), tmp_path, tracks=table["tracks"]))
+
+
+def test_a_prompt_of_a_track_is_left_out_or_null_where_there_is_none(tmp_path):
+    table = json.loads(planfile.text_of(made()))
+    assert "prompt" not in table["tracks"][0]
+    assert (table["tracks"][1]["prompt"], table["tracks"][1]["negative_prompt"]) == (
+        "an old man",
+        "",
+    )
+    table["tracks"][1] |= {"prompt": None, "negative_prompt": None}
+    back = planfile.read(written(made(), tmp_path, tracks=table["tracks"]))
+    assert [track.wording for track in back.plan.tracks] == [AS_SET, AS_SET]
+
+
+def test_prompts_are_decided_by_track():
+    asked = planfile.prompts_of(["3=a man, 1=2", " 5 ="])
+    assert asked == {3: "a man, 1=2", 5: ""}
+    file = planfile.decided(made(), {3: "cover"}, asked)
+    three, five = file.plan.tracks
+    assert (three.action, three.wording) == ("cover", Wording("a man, 1=2"))
+    assert (five.action, five.wording) == ("replace", Wording("", ""))
+    with pytest.raises(UsageError, match="the plan has no track 9; tracks: 3, 5"):
+        planfile.decided(made(), {}, {9: "a man"})
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["an old man"], "'an old man' is not ID=TEXT"),
+        (["-1=a man"], "'-1=a man' is not ID=TEXT"),
+        (["one=a man"], "is not ID=TEXT"),
+        (["1=a", "1=b"], "track 1 has two"),
+    ],
+)
+def test_what_is_no_prompt_of_a_track_is_refused(given, said):
+    with pytest.raises(UsageError, match=said):
+        planfile.prompts_of(given)
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), "left"])
@@ -137,18 +178,7 @@ def painted(plan: Plan, frames: list[Frame]) -> list[Frame]:
 @pytest.fixture
 def two() -> tuple[list[Frame], Plan]:
     """Two markers that walk one above the other, and their plan."""
-
-    def upper(index: int) -> tuple[float, float, float, float]:
-        return 30 + 3 * index, 10, 66 + 3 * index, 54
-
-    def lower(index: int) -> tuple[float, float, float, float]:
-        return 30 + 3 * index, 90, 66 + 3 * index, 134
-
-    above, below = film(8, upper, size=(160, 140)), film(8, lower, size=(160, 140))
-    frames = [
-        Frame(a.index, a.pts, a.time_base, np.concatenate([a.image[:72], b.image[72:]]))
-        for a, b in zip(above, below, strict=True)
-    ]
+    frames = pair(8)
     return frames, pipeline.analyse(frames, MarkerDetector())
 
 

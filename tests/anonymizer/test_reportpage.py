@@ -71,6 +71,13 @@ def test_what_nothing_hides_is_said_first():
     assert "Seen once or a few times at low score, not covered: 3." in first
 
 
+def test_a_prompt_of_a_track_stands_beside_what_became_of_it():
+    asked = replace(track(0, ("detected", 9)), prompt="an old man", negative_prompt="")
+    words = said(page_of(report(tracks=(asked, track(1, ("detected", 9))))))
+    assert "replace, “an old man”, not “”1" in words
+    assert words.count("“") == 2
+
+
 def test_a_film_without_faces_damaged_and_with_a_warning():
     none = verification(second=None, faces=0, leak_bound=1.0)
     told = report(tracks=(), verification=none, skipped_packets=2, motion=(), warnings=("mind",))

@@ -12,14 +12,15 @@ import torch
 from diffusers import StableDiffusionInpaintPipeline, StableDiffusionXLInpaintPipeline
 
 from anonymizer.data import Clip
-from anonymizer.diffusion import inpainter
+from anonymizer.diffusion import inpainter, text
 from anonymizer.diffusion.model import Control, LatentModel
 from anonymizer.diffusion.prompts import PromptReplacer
 from anonymizer.diffusion.schedule import Schedule
-from anonymizer.diffusion.text import Words
+from anonymizer.diffusion.text import Words, embed
 from anonymizer.errors import MissingWeights, UsageError
 from anonymizer.networks import Networks
 from anonymizer.settings import Painting
+from anonymizer.wording import Wording
 from tests import factories
 from tests.anonymizer.diffusion import stable, tiny
 
@@ -103,6 +104,39 @@ def test_an_empty_prompt_is_zeros_where_the_model_was_trained_so(models: dict[st
     assert not empty.states.any()
     assert not empty.pooled.any()
     assert painter(models["sd-9"], replace(PAINTING, negative_prompt="")).negative.states.any()
+
+
+def test_a_track_is_painted_by_its_own_prompt_and_no_other_is(models: dict[str, Path]) -> None:
+    replacer, clip = painter(models["sd-9"]), factories.clip(T=3, S=tiny.SIZE, lead=1)
+    usual = painted(replacer, clip)
+    own = replace(clip, wording=Wording("zebra", "a face"))
+    asked = painted(replacer, own)
+    assert not np.array_equal(asked, usual)
+    assert np.array_equal(asked, painted(replacer, other_face(own)))  # P1
+    named = replace(PAINTING, prompt="zebra", negative_prompt="a face")
+    assert np.array_equal(asked, painted(painter(models["sd-9"], named), clip))
+    half = painted(replacer, replace(clip, wording=Wording(negative_prompt="a face")))
+    named = replace(PAINTING, negative_prompt="a face")
+    assert np.array_equal(half, painted(painter(models["sd-9"], named), clip))
+    said = Wording(PAINTING.prompt, PAINTING.negative_prompt)
+    assert np.array_equal(usual, painted(replacer, replace(clip, wording=said)))
+    assert np.array_equal(usual, painted(replacer, clip))
+    with pytest.raises(ValueError, match="nobody here reads prompts"):
+        replace(replacer, lexicon=None).sketch(own, 1)
+
+
+def test_a_prompt_is_read_once(models: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[list[str]] = []
+
+    def counting(folder: Path, prompts: list[str], **more: Any) -> list[Words]:
+        read.append(prompts)
+        return embed(folder, prompts, **more)
+
+    monkeypatch.setattr(text, "embed", counting)
+    replacer = painter(models["sd-9"])
+    for wording in (Wording("a cat"), Wording("a face"), Wording("a cat", "zebra")):
+        replacer.asked(wording)
+    assert read == [["a face", "zebra"], ["a cat"]]
 
 
 def inputs_of(network: torch.nn.Module, paint: Any) -> list[dict[str, Any]]:
