@@ -33,6 +33,9 @@ def folder_of(name: str, *, alone: bool = False) -> Path:
     """
     if Path(name).is_dir():
         return Path(name)
+    if Path(name).is_file():
+        reason = "is a file; give a folder of diffusers' format, as from_single_file(...)"
+        raise MissingWeights(name, f"{reason}.save_pretrained(FOLDER) makes it of one")
     repository, _, version = name.partition("@")
     wanted: dict[str, Any] = {
         "revision": version or None,

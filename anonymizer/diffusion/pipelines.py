@@ -24,10 +24,14 @@ from anonymizer.diffusion.text import Lexicon, Words
 from anonymizer.errors import MissingWeights, UsageError
 
 if TYPE_CHECKING:
+    from diffusers import ModelMixin
+
     from anonymizer.diffusion.lora import Adapter
     from anonymizer.networks import Networks
     from anonymizer.settings import Painting
 
+INDEX: Final = "model_index.json"
+"""What says which parts a pipeline has."""
 STEPS: Final = 20
 """Sampling steps of models that do not say how many they want."""
 
@@ -65,6 +69,7 @@ def load(
         MissingWeights: if a file is absent, damaged or of a kind that does not fit.
         UsageError: if transformers is needed and not installed.
     """
+    _check_parts(folder)
     adapters = read_all(networks.lora, weights.read_json(folder / "unet" / "config.json"))
     painter = read_painter(folder, painting, networks, device, adapters)
     _check_inputs(painter, folder, told)
@@ -93,7 +98,7 @@ def read_painter(
     memory.saved(unet, networks, device)
     if networks.compile:
         unet.compile()
-    control = _control(folder, networks, device)
+    control = _control(folder, networks, device, unet)
     schedule = weights.read_schedule(folder)
     model = LatentModel(unet, schedule, batch, control=control, works_on=device)
     autoencoder = _autoencoder(folder, networks, device)
@@ -102,7 +107,9 @@ def read_painter(
     return Painter(model, autoencoder, side, painting.coherence, quick, painting.mediate_every)
 
 
-def _control(folder: Path, networks: Networks, device: torch.device) -> Control | None:
+def _control(
+    folder: Path, networks: Networks, device: torch.device, unet: ModelMixin
+) -> Control | None:
     """The ControlNet that is named, or the one that came with the pipeline."""
     dtype, where = memory.precision(networks.precision, device), memory.place(networks, device)
     if networks.controlnet is not None:
@@ -112,7 +119,17 @@ def _control(folder: Path, networks: Networks, device: torch.device) -> Control 
     else:
         return None
     network = weights.read_controlnet(place, dtype=dtype, device=where)
+    _check_control(network, unet, place)
     return Control(memory.saved(network, networks, device), networks.control_scale)
+
+
+def _check_control(network: ModelMixin, unet: ModelMixin, folder: Path) -> None:
+    """Refuse a ControlNet of another kind of denoiser."""
+    for name in ("block_out_channels", "cross_attention_dim", "addition_embed_type"):
+        own, wanted = (each.config.get(name) for each in (network, unet))
+        if own != wanted:
+            reason = f"{name} {own} does not fit {wanted} of the model"
+            raise MissingWeights(folder / "config.json", f"{reason}; take a ControlNet made for it")
 
 
 def _autoencoder(folder: Path, networks: Networks, device: torch.device) -> Autoencoder:
@@ -157,6 +174,20 @@ def quicker(folder: Path, autoencoder: Autoencoder) -> Autoencoder | None:
         folder, dtype=torch.bfloat16, device=autoencoder.network.device
     )
     return Autoencoder(network, autoencoder.batch, autoencoder.side_by_side)
+
+
+def _check_parts(folder: Path) -> None:
+    """Refuse what is no pipeline, or one of another family, before its files are asked for."""
+    if not (folder / INDEX).is_file():
+        reason = f"holds no {INDEX}; give the folder of a whole pipeline, as save_pretrained writes"
+        raise MissingWeights(folder, f"{reason} it")
+    kind = weights.read_json(folder / INDEX).get("_class_name")
+    number = "" if (folder / "text_encoder").is_dir() else "_2"
+    wanted = ("unet", "vae", "scheduler", f"text_encoder{number}", f"tokenizer{number}")
+    missing = [name for name in wanted if not (folder / name).is_dir()]
+    if missing:
+        reason = f"{kind} has no {', '.join(missing)}; want one of the Stable Diffusion family"
+        raise MissingWeights(folder / INDEX, reason)
 
 
 def _check_inputs(painter: Painter, folder: Path, told: Collection[int]) -> None:

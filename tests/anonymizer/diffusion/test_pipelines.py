@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers import StableDiffusionInpaintPipeline, StableDiffusionXLInpaintPipeline
+from safetensors.torch import load_file, save_file
 
 from anonymizer.data import Clip
 from anonymizer.diffusion import inpainter, text
@@ -254,6 +257,37 @@ def test_parts_of_several_models_are_refused(models: dict[str, Path], tmp_path: 
     stable.unet(9, xl=True).save_pretrained(tmp_path / "mixed" / "unet")
     with pytest.raises(MissingWeights, match=r"extra: text_time\) does not fit"):
         painter(tmp_path / "mixed")
+
+
+def test_a_folder_that_is_no_whole_pipeline_is_refused(
+    models: dict[str, Path], tmp_path: Path
+) -> None:
+    with pytest.raises(MissingWeights, match=r"unet: holds no model_index\.json; give the folder"):
+        painter(models["sd-9"] / "unet")
+    (tmp_path / "transformer").mkdir()
+    (tmp_path / "model_index.json").write_text('{"_class_name": "FluxPipeline"}')
+    with pytest.raises(MissingWeights, match="FluxPipeline has no unet, vae, scheduler, text_enc"):
+        painter(tmp_path)
+
+
+def test_an_encoder_that_is_not_of_clip_is_refused(models: dict[str, Path], tmp_path: Path) -> None:
+    shutil.copytree(models["sd-9"], tmp_path / "other")
+    config = tmp_path / "other" / "text_encoder" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"model_type": "t5"}))
+    with pytest.raises(MissingWeights, match="is of type 't5'; only encoders of CLIP are read"):
+        painter(tmp_path / "other")
+
+
+def test_an_encoder_without_all_of_its_weights_is_refused(
+    models: dict[str, Path], tmp_path: Path
+) -> None:
+    shutil.copytree(models["sd-9"], tmp_path / "torn")
+    path = tmp_path / "torn" / "text_encoder" / "model.safetensors"
+    weights = load_file(path)
+    weights.popitem()
+    save_file(weights, path, {"format": "pt"})
+    with pytest.raises(MissingWeights, match="text_encoder: does not hold the weights"):
+        painter(tmp_path / "torn")
 
 
 def test_pickles_are_refused(models: dict[str, Path], tmp_path: Path) -> None:

@@ -134,6 +134,7 @@ def write_pipeline(folder: Path, channels: int = 9, **unet: Any) -> Path:
     DDIMScheduler(
         beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1
     ).save_pretrained(folder / "scheduler")
+    (folder / "model_index.json").write_text('{"_class_name": "StableDiffusionInpaintPipeline"}')
     return folder
 
 
