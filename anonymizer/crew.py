@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from anonymizer import build
+from anonymizer import build, fingerprint
 from anonymizer.errors import UsageError
 from anonymizer.identities import run_secret
 from anonymizer.pipeline import Studio
@@ -29,6 +30,19 @@ class Crew:
     """Tells people apart."""
     secret: bytes
     """Decides who appears (P6)."""
+
+    def refuse_itself(self, source: Path, sha256: str) -> None:
+        """Refuse a film that is also the picture which the painter takes as an example.
+
+        Raises:
+            UsageError: if it is.
+        """
+        example = self.settings.networks.ip_adapter_image
+        if example is not None and fingerprint.of_file(Path(example)) == sha256:
+            raise UsageError(
+                f"{source}: is the ip-adapter-image too, so the new faces would be taken from the "
+                "old ones; give a picture of somebody else"
+            )
 
     def refuse_prompts(self, plan: Plan) -> None:
         """Refuse prompts of single tracks where the painter takes none.

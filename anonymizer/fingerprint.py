@@ -45,7 +45,8 @@ def of_settings(settings: Settings, **more: object) -> str:
 def _weights(settings: Settings) -> Iterator[Path]:
     with resources.as_file(resources.files("anonymizer") / "weights") as own:
         yield from _files(own)
-    yield from _files(Path(settings.painting.model))
+    for path in (Path(settings.painting.model), *settings.networks.files):
+        yield from _files(path)
     for model in models.KNOWN:
         yield from _files(models.folder() / model.file)
     for options in settings.options.values():

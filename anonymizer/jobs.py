@@ -94,6 +94,7 @@ class Anonymizer:
         film = open_source(source)
         with folder_of(destination), atomic_output(destination, overwrite=overwrite) as target:
             before = fingerprint.of_file(source)
+            self.crew.refuse_itself(source, before)
             opened(self.settings.media, source, film, target)  # refuses before the long work
             with outcomes.timed(seconds, "find"):
                 plan = _of_this(planned, source, before) or self._plan(source, film, progress)

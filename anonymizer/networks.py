@@ -6,6 +6,7 @@ What joins them, how they fit into memory, and how whole films are translated by
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from anonymizer.errors import UsageError
@@ -30,6 +31,16 @@ class Networks:
     drawing knows the geometry of the track, never the picture of it (P1)."""
     control_scale: float = 1.0
     """Strength of the ControlNet."""
+    ip_adapter: str | None = None
+    """File (safetensors), or folder of one, of an IP-Adapter, which shows a picture to the model
+    beside the prompt."""
+    ip_adapter_image: str | None = None
+    """That picture: of nobody in the film, for what it shows goes over into what is painted."""
+    ip_adapter_encoder: str | None = None
+    """Folder of the image encoder that the adapter was trained with; None for ``image_encoder``
+    beside the adapter or in the model's folder."""
+    ip_adapter_scale: float = 0.6
+    """Strength of the picture."""
     mediate_vae: str | None = None
     """Folder or hub id of an autoencoder, such as a tiny one, for mediated steps."""
     precision: Precision = "auto"
@@ -49,10 +60,28 @@ class Networks:
         choose("face-control", self.face_control, FaceControl)
         choose("precision", self.precision, Precision)
         between("control-scale", self.control_scale, 0, 10)
+        between("ip-adapter-scale", self.ip_adapter_scale, 0, 10)
+        if (self.ip_adapter is None) != (self.ip_adapter_image is None):
+            raise UsageError("ip-adapter and ip-adapter-image belong together; give both")
+        if self.ip_adapter is not None and self.attention_slicing:
+            raise UsageError("attention-slicing takes an ip-adapter out; use --offload or --batch")
         if self.batch is not None:
             whole("batch", self.batch, 1)
         for given in self.lora:
             adapter(given)
+
+    @property
+    def joining(self) -> list[str]:
+        """Names of what is to join a model of the Stable Diffusion family."""
+        names = ("lora", "controlnet", "ip_adapter", "mediate_vae")
+        return [name.replace("_", "-") for name in names if getattr(self, name)]
+
+    @property
+    def files(self) -> list[Path]:
+        """Files and folders that are named; what is a hub id is none."""
+        named = (self.controlnet, self.ip_adapter, self.ip_adapter_image, self.ip_adapter_encoder)
+        given = [*(adapter(each)[0] for each in self.lora), *named, self.mediate_vae]
+        return [Path(each) for each in given if each is not None]
 
 
 def adapter(given: str) -> tuple[str, float]:

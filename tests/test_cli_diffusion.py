@@ -70,7 +70,11 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     stable.controlnet(xl=True).save_pretrained(folder / "xl-net")
     found |= {name: folder / name for name in ("net", "xl-net")}
     found["tiny"] = stable.tiny_vae(folder / "tiny")
+    found["weights"] = folder / "tiny" / "diffusion_pytorch_model.safetensors"
     found["lora"] = stable.peft(folder / "lora.safetensors")
+    found["example"] = stable.ip_adapter(folder / "example")
+    found["xl-example"] = stable.ip_adapter(folder / "xl-example", xl=True, plus=True)
+    found["portrait"] = stable.portrait(folder / "portrait.png")
     return found
 
 
@@ -100,8 +104,9 @@ def sound(path: Path) -> list[bytes]:
 
 QUICK = ("--steps", 2, "--device", "cpu", "--seed", 1, "--chunk", 5, "--overlap", 1, "--quiet")
 
+EXAMPLE = ("--ip-adapter-image", "{portrait}")
 RUNS: dict[str, tuple[str, ...]] = {
-    "sd-4": (),
+    "sd-4": (*EXAMPLE, "--ip-adapter", "{example}", "--mediator", "fresco"),
     "sd-9": ("--lora", "{lora}:0.5", "--mediate-vae", "{tiny}"),
     "v-4": ("--mediator", "none"),
     "xl-9": ("--precision", "bf16", "--offload"),
@@ -136,6 +141,36 @@ def test_run_paints_faces_by_any_model(
     change = np.abs(before[4].image.astype(int) - after[4].image)
     assert change.max() > 30
     assert np.median(change) < 4  # most of the picture is no face
+
+
+@pytest.mark.parametrize(
+    ("words", "exit_code", "said"),
+    [
+        (("--lora", "{lora}"), 2, "lora: not for the built-in model; name one by --model"),
+        (("--ip-adapter", "x"), 2, "ip-adapter and ip-adapter-image belong together; give both"),
+        (("--model", "{sd-9}", "--lora", "{weights}"), 1, "which is no part of a LoRA known here"),
+        (("--model", "{sd-9}", "--lora", "{portrait}"), 1, "must be a .safetensors file"),
+        (("--model", "{net}"), 1, "holds no model_index.json"),
+        (("--model", "{lora}"), 1, "is a file; give a folder"),
+        (("--model", "{ip2p}"), 1, "8 channels"),
+        (("--model", "{sd-9}", "--controlnet", "{xl-net}"), 1, "take a ControlNet made for it"),
+        (("--model", "{sd-9}", *EXAMPLE, "--ip-adapter", "{xl-example}"), 1, "do not fit"),
+    ],
+    ids=["builtin", "half", "lora", "picture", "folder", "file", "channels", "control", "example"],
+)
+def test_what_cannot_be_painted_by_is_said_in_one_line(
+    models: dict[str, Path],
+    talking: Path,
+    tmp_path: Path,
+    words: tuple[str, ...],
+    exit_code: int,
+    said: str,
+) -> None:
+    given = [word.format(**models) for word in words]
+    code, _, err = anonymize("run", talking, "-o", tmp_path / "out.mp4", *given, *QUICK)
+    assert (code, err.count("\n")) == (exit_code, 1)
+    assert said in err
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["sd-4", "sd-9", "xl-9", "control-9"])

@@ -14,6 +14,7 @@ import pytest
 from anonymizer.reportschema import of_translations
 from tests.test_cli import anonymize
 from tests.test_cli_diffusion import (
+    EXAMPLE,
     QUICK,
     _one_thread,
     clip_of,
@@ -30,17 +31,21 @@ __all__ = ["_one_thread", "models", "talking"]
 TELLINGS: dict[str, tuple[str, ...]] = {
     "sd-4": ("--strength", "1", "--size", "24"),
     "v-4": ("--mediator", "none", "--strength", "1", "--size", "24"),
-    "xl-4": ("--precision", "bf16", "--size", "24"),
+    "xl-4": ("--precision", "bf16", "--size", "24", *EXAMPLE, "--ip-adapter", "{xl-example}"),
     "control": ("--mode", "controlnet", "--size", "24"),
     "ip2p": ("--mode", "ip2p", "--size", "24", "--image-guidance", "2"),
 }
+
+
+def options(models: dict[str, Path], name: str) -> list[str]:
+    return [word.format(**models) for word in TELLINGS[name]]
 
 
 def told(
     models: dict[str, Path], source: Path, target: Path, name: str, *more: object
 ) -> dict[str, Any]:
     """The report of a translation by a model, after the usual checks of the file."""
-    words = ("--model", models[name], "--prompt", "a robot", *TELLINGS[name], *more)
+    words = ("--model", models[name], "--prompt", "a robot", *options(models, name), *more)
     code, _, err = anonymize("translate", source, "-o", target, *words, *QUICK)
     assert (code, err) == (0, "")
     report: dict[str, Any] = json.loads(target.with_suffix(".report.json").read_text())

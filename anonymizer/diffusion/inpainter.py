@@ -16,7 +16,7 @@ from anonymizer.diffusion.faces import FaceReplacer
 from anonymizer.diffusion.model import LatentModel
 from anonymizer.diffusion.painter import Painter
 from anonymizer.diffusion.prompts import PromptReplacer
-from anonymizer.errors import MissingWeights
+from anonymizer.errors import MissingWeights, UsageError
 from anonymizer.head.model import HeadModel
 from anonymizer.networks import Networks
 from anonymizer.settings import Painting
@@ -33,9 +33,13 @@ def build(painting: Painting, device: torch.device, networks: Networks | None = 
 
     Raises:
         MissingWeights: if a file of the model is absent, damaged or of a kind that does not fit.
-        UsageError: if transformers is needed and not installed.
+        UsageError: if transformers is needed and not installed, or if anything is to join the
+            built-in model.
     """
     if painting.model == "builtin":
+        if networks is not None and networks.joining:
+            names = " and ".join(networks.joining)
+            raise UsageError(f"{names}: not for the built-in model; name one by --model")
         return builtin(painting, device, weights.builtin_folder())
     return prompted(painting, device, hub.folder_of(painting.model), networks)
 

@@ -32,6 +32,9 @@ class Condition:
     """(height, width) in pixels, told together with `pooled`."""
     control: Tensor | None = None
     """(N, 3, H, W) in [0, 1] what a ControlNet is shown."""
+    picture: Tensor | None = None
+    """(1, 1, D) or (1, 1, L, D) what an image encoder says of the picture that an IP-Adapter takes
+    as an example, the same for every frame."""
 
     def part(self, frames: slice) -> Condition:
         """The condition of some of the frames."""
@@ -44,17 +47,20 @@ class Condition:
         """Keywords that tell a network the text, for as many frames and in the type of `like`."""
         count = len(like)
         told: dict[str, Any] = {}
+        added: dict[str, Any] = {}
+
+        def for_each(values: Tensor) -> Tensor:
+            return values.to(like.dtype).expand(count, *values.shape[1:])
+
         if self.text is not None:
-            told["encoder_hidden_states"] = self.text.to(like.dtype).expand(count, -1, -1)
+            told["encoder_hidden_states"] = for_each(self.text)
         if self.pooled is not None:
             place = [*self.size, 0, 0, *self.size]  # of the picture, its corner, and the target
-            told["added_cond_kwargs"] = {
-                "text_embeds": self.pooled.to(like.dtype).expand(count, -1),
-                "time_ids": torch.tensor([place], dtype=like.dtype, device=like.device).expand(
-                    count, -1
-                ),
-            }
-        return told
+            added["text_embeds"] = for_each(self.pooled)
+            added["time_ids"] = for_each(torch.tensor([place], device=like.device))
+        if self.picture is not None:
+            added["image_embeds"] = [for_each(self.picture)]
+        return told | ({"added_cond_kwargs": added} if added else {})
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -7,14 +7,15 @@ do with them is done by `sampling`, `guidance` and the replacers here.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import torch
 from diffusers import UNet2DConditionModel
+from torch import Tensor
 
-from anonymizer.diffusion import memory, weights
+from anonymizer.diffusion import ipadapter, memory, weights
 from anonymizer.diffusion.autoencoder import Autoencoder
 from anonymizer.diffusion.hub import folder_of
 from anonymizer.diffusion.lora import read_all
@@ -76,7 +77,20 @@ def load(
     lexicon = Lexicon(folder, device, adapters)
     prompt, negative = lexicon.of(painting.prompt, painting.negative_prompt)
     _check_widths(painter.model.network, folder, prompt)
+    shown, blank = _pictured(painter, folder, networks, device)
+    prompt, negative = replace(prompt, picture=shown), replace(negative, picture=blank)
     return Pipeline(painter, prompt, negative, lexicon)
+
+
+def _pictured(
+    painter: Painter, folder: Path, networks: Networks, device: torch.device
+) -> tuple[Tensor, Tensor] | tuple[None, None]:
+    """What the denoiser is told of the user's picture, and of none; None without an IP-Adapter."""
+    if networks.ip_adapter is None or networks.ip_adapter_image is None:
+        return None, None
+    encoder = ipadapter.encoder_of(networks, folder)
+    picture = Path(networks.ip_adapter_image)
+    return ipadapter.embed(painter.model.network, picture, encoder, device)
 
 
 def read_painter(
@@ -95,6 +109,9 @@ def read_painter(
     unet = weights.read_unet(folder, dtype=dtype, device=where)
     for change in adapters:
         change.merge(unet, "unet")
+    if networks.ip_adapter is not None:
+        path = ipadapter.file_of(networks.ip_adapter)
+        ipadapter.join(unet, path, networks.ip_adapter_scale)
     memory.saved(unet, networks, device)
     if networks.compile:
         unet.compile()

@@ -112,8 +112,8 @@ class PromptReplacer:
 
 
 def _reworded(words: Words, prompt: str | None, lexicon: Lexicon) -> Words:
-    """The words of another prompt, if there is one."""
-    return words if prompt is None else lexicon.of(prompt)[0]
+    """The words of another prompt, beside the same picture."""
+    return words if prompt is None else replace(lexicon.of(prompt)[0], picture=words.picture)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

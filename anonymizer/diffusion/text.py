@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Words:
-    """One prompt."""
+    """One prompt, and the picture that goes with it where there is one."""
 
     states: Tensor
     """(1, L, D) float32 hidden states that the network attends to."""
     pooled: Tensor | None = None
     """(1, P) float32, the whole prompt in one row, for networks of the kind of SDXL."""
+    picture: Tensor | None = None
+    """See `Condition`."""
 
     def told(
         self,
@@ -41,7 +43,7 @@ class Words:
             channels: see `Condition`.
             control: see `Condition`.
         """
-        return Condition(channels, self.states, self.pooled, size, control)
+        return Condition(channels, self.states, self.pooled, size, control, self.picture)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -10,6 +10,7 @@ import pytest
 import anonymizer
 from anonymizer import fingerprint, models
 from anonymizer.errors import JobError
+from anonymizer.networks import Networks
 from anonymizer.settings import Painting, Settings
 
 
@@ -24,6 +25,27 @@ def test_the_secret_does_not_count(tmp_path):
     plain = fingerprint.of_settings(Settings())
     assert fingerprint.of_settings(Settings(seed=1)) == plain
     assert fingerprint.of_settings(Settings(secret_file=tmp_path / "key")) == plain
+
+
+def test_whatever_joins_a_model_counts(tmp_path):
+    paths = {name: tmp_path / name for name in ("lora", "net", "vae", "example", "picture", "clip")}
+    for path in paths.values():
+        path.write_bytes(b"1")
+    lora, net, vae, example, picture, clip = map(str, paths.values())
+    joined = Networks(
+        lora=(f"{lora}:0.5",),
+        controlnet=net,
+        mediate_vae=vae,
+        ip_adapter=example,
+        ip_adapter_image=picture,
+        ip_adapter_encoder=clip,
+    )
+    settings = replace(Settings(), networks=joined)
+    seen = [fingerprint.of_settings(settings)]
+    for path in paths.values():
+        path.write_bytes(b"2")
+        seen.append(fingerprint.of_settings(settings))
+    assert len(set(seen)) == len(seen) == 7
 
 
 def test_settings_version_and_weights_count(tmp_path, monkeypatch):

@@ -161,6 +161,27 @@ def test_a_plan_of_another_film_is_refused(tmp_path):
     assert not (tmp_path / "out.mp4").exists()
 
 
+def test_p1_faces_are_not_painted_after_the_picture_itself(tmp_path):
+    source = Film(frames=1, size=SIZE, draw=draw).write(tmp_path / "in.mp4")
+    example = {"networks.ip_adapter": "a.safetensors", "networks.ip_adapter_image": str(source)}
+    job = veil(Settings(painting=Painting(replace="cover")).with_values(example))
+    with pytest.raises(UsageError, match=r"in\.mp4: is the ip-adapter-image too"):
+        job.file(source, tmp_path / "out.mp4")
+    other = Film(frames=2, size=SIZE, draw=draw).write(tmp_path / "other.mp4")
+    assert job.file(other, tmp_path / "out.mp4").frames == 2
+    source.unlink()
+    with pytest.raises(JobError, match="cannot be read"):
+        job.file(other, tmp_path / "out.mp4", overwrite=True)
+
+
+def test_prompts_of_tracks_want_a_painter_that_takes_them(tmp_path):
+    source = film(tmp_path / "in.mp4", frames=3)
+    planned = planfile.decided(veil().plan(source), {}, {0: "an old man"})
+    with pytest.raises(UsageError, match="track 0 has a prompt, which only a model with prompts"):
+        veil().file(source, tmp_path / "out.mp4", planned=planned)
+    assert not (tmp_path / "out.mp4").exists()
+
+
 def test_the_report_says_what_became_of_every_track(tmp_path):
     source = film(tmp_path / "in.mp4", frames=3)
     planned = planfile.decided(veil().plan(source), {0: "keep"})

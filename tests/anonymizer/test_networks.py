@@ -9,6 +9,12 @@ from anonymizer.errors import UsageError
 from anonymizer.networks import Networks, Translation, adapter
 from anonymizer.settings import Settings, load
 
+SLICED = {
+    "networks.ip_adapter": "a.safetensors",
+    "networks.ip_adapter_image": "a.png",
+    "networks.attention_slicing": True,
+}
+
 
 @pytest.mark.parametrize(
     ("given", "expected"),
@@ -32,6 +38,10 @@ def test_an_adapter_is_a_path_and_perhaps_a_weight(given: str, expected: tuple[s
         ({"networks.face_control": "pixels"}, "not one of mesh, landmarks, normals, edges"),
         ({"networks.precision": "int4"}, "not one of auto"),
         ({"networks.control_scale": -1}, "between 0 and 10"),
+        ({"networks.ip_adapter_scale": 11}, "between 0 and 10"),
+        ({"networks.ip_adapter": "a.safetensors"}, "belong together; give both"),
+        ({"networks.ip_adapter_image": "a.png"}, "belong together; give both"),
+        (SLICED, "attention-slicing takes an ip-adapter out"),
         ({"networks.batch": 0}, "batch must be between 1"),
         ({"translation.mode": "dream"}, "not one of sdedit, controlnet, ip2p"),
         ({"translation.control": "depth"}, "give its pictures by --control-files"),
@@ -40,7 +50,7 @@ def test_an_adapter_is_a_path_and_perhaps_a_weight(given: str, expected: tuple[s
         ({"translation.keyframes": 0}, "keyframes must be between 1"),
         ({"translation.size": 8}, "between 16"),
     ],
-    ids=lambda value: "=".join(map(str, *value.items())) if isinstance(value, dict) else "",
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
 )
 def test_what_cannot_be_is_refused(values: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said):

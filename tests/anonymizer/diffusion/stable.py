@@ -18,6 +18,7 @@ from diffusers import (
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
+from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -200,4 +201,58 @@ def peft(path: Path) -> Path:
     name = "text_encoder.text_model.encoder.layers.0.self_attn.q_proj"
     tensors |= {f"{name}.lora_A.weight": down, f"{name}.lora_B.weight": up}
     save_file(tensors, path)
+    return path
+
+
+def ip_adapter(folder: Path, *, xl: bool = False, plus: bool = False) -> Path:
+    """An IP-Adapter as it is published: a file, and the folder of its image encoder beside it."""
+    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+    shape = CLIPVisionConfig(
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        image_size=8,
+        patch_size=4,
+        projection_dim=6,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        CLIPVisionModelWithProjection(shape).save_pretrained(folder / "image_encoder")
+        tensors = ip_weights(32 if xl else 16, plus=plus)
+    save_file(tensors, folder / "ip-adapter.safetensors")
+    return folder
+
+
+def ip_weights(width: int, *, plus: bool = False) -> dict[str, Tensor]:
+    """For a denoiser of four layers of 8 channels that attend to ``width``."""
+    tensors = {
+        f"ip_adapter.{number}.{name}.weight": torch.randn(8, width)
+        for number in (1, 3, 5, 7)
+        for name in ("to_k_ip", "to_v_ip")
+    }
+    if not plus:
+        told: dict[str, tuple[int, ...]] = {"proj.weight": (4 * width, 6)}
+        told |= {"proj.bias": (4 * width,)}
+        told |= {"norm.weight": (width,), "norm.bias": (width,)}
+    else:
+        told = {"latents": (1, 3, 8), "proj_in.weight": (8, 16), "proj_in.bias": (8,)}
+        told |= {"proj_out.weight": (width, 8), "proj_out.bias": (width,)}
+        told |= {"norm_out.weight": (width,), "norm_out.bias": (width,)}
+        for at in range(4):
+            named: dict[str, tuple[int, ...]] = {"0.to_q.weight": (64, 8)}
+            named |= {"0.to_kv.weight": (128, 8)}
+            named |= {"0.to_out.weight": (8, 64), "1.1.weight": (32, 8), "1.3.weight": (8, 32)}
+            norms = ("0.norm1", "0.norm2", "1.0")
+            named |= {f"{norm}.{part}": (8,) for norm in norms for part in ("weight", "bias")}
+            told |= {f"layers.{at}.{name}": size for name, size in named.items()}
+    return tensors | {f"image_proj.{name}": torch.randn(size) for name, size in told.items()}
+
+
+def portrait(path: Path, seed: int = 0) -> Path:
+    """A picture that is higher than wide, of nobody."""
+    levels = torch.randint(0, 256, (5, 3, 3), generator=torch.Generator().manual_seed(seed))
+    picture = Image.fromarray(levels.to(torch.uint8).numpy())
+    picture.resize((30, 50), Image.Resampling.BICUBIC).save(path)
     return path
