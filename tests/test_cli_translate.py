@@ -16,6 +16,7 @@ from tests.test_cli import anonymize
 from tests.test_cli_diffusion import (
     EXAMPLE,
     QUICK,
+    SIDE,
     _one_thread,
     clip_of,
     models,
@@ -178,4 +179,5 @@ def test_translate_tells_a_real_film_anew(
     models: dict[str, Path], footage: Path, tmp_path: Path, name: str
 ) -> None:
     source = clip_of(footage / "music.mp4", tmp_path / "music.mp4", 24)
-    assert told(models, source, tmp_path / "out.mp4", name)["frames"] == 24
+    report = told(models, source, tmp_path / "out.mp4", name, "--size", SIDE)
+    assert (report["frames"], min(report["size"])) == (24, SIDE)
