@@ -107,12 +107,12 @@ QUICK = ("--steps", 2, "--device", "cpu", "--seed", 1, "--chunk", 5, "--overlap"
 
 EXAMPLE = ("--ip-adapter-image", "{portrait}")
 RUNS: dict[str, tuple[str, ...]] = {
-    "sd-4": (*EXAMPLE, "--ip-adapter", "{example}", "--mediator", "fresco"),
+    "sd-4": (),
     "sd-9": ("--lora", "{lora}:0.5", "--mediate-vae", "{tiny}"),
     "v-4": ("--mediator", "none"),
     "xl-9": ("--precision", "bf16", "--offload"),
     "xl-4": ("--controlnet", "{xl-net}", "--face-control", "normals"),
-    "control-9": ("--mediator", "medm+fresco"),
+    "control-9": (*EXAMPLE, "--ip-adapter", "{example}", "--mediator", "medm+fresco"),
 }
 
 
@@ -246,6 +246,7 @@ def of_side(folder: Path, target: Path, side: int) -> Path:
 
 @pytest.mark.footage
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", RUNS)
 def test_run_paints_the_faces_of_a_real_film(
     models: dict[str, Path], footage: Path, tmp_path: Path, name: str

@@ -174,6 +174,7 @@ def test_a_picture_is_translated_too(models: dict[str, Path], tmp_path: Path) ->
 
 @pytest.mark.footage
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", TELLINGS)
 def test_translate_tells_a_real_film_anew(
     models: dict[str, Path], footage: Path, tmp_path: Path, name: str

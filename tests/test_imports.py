@@ -39,6 +39,21 @@ assert crew_for(Settings(painting=Painting(mediator="medm+fresco")))
 """
 
 
+QUIET = """
+from anonymizer.diffusion.clip import quietly
+
+with quietly():
+    import diffusers.loaders.ip_adapter
+"""
+
+
+def test_libraries_say_nothing_on_our_terminal():
+    done = subprocess.run(
+        [sys.executable, "-c", QUIET], check=False, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_the_default_parts_need_no_extra():
     """The tests have all extras; who installs the program alone has none."""
     done = subprocess.run(

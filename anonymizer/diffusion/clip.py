@@ -29,7 +29,7 @@ def read_encoder(folder: Path, kind: Kind) -> Any:  # noqa: ANN401 - of a librar
     if said not in _TYPES:
         reason = f"is of type {said!r}; only encoders of CLIP are read, choose another model"
         raise MissingWeights(folder / "config.json", reason)
-    with reading(folder), _no_progress_bar(transformers.utils.logging):
+    with reading(folder), quietly():
         encoder, found = getattr(transformers, kind).from_pretrained(
             folder,
             use_safetensors=True,
@@ -65,12 +65,19 @@ def _transformers() -> Any:  # noqa: ANN401 - a library without types
 
 
 @contextmanager
-def _no_progress_bar(logging: Any) -> Iterator[None]:  # noqa: ANN401 - of a library without types
-    """Keep transformers from drawing on a terminal that is ours."""
-    shown = logging.is_progress_bar_enabled()
+def quietly() -> Iterator[None]:
+    """Keep transformers from writing and drawing on a terminal that is ours.
+
+    Raises:
+        UsageError: if it is not installed.
+    """
+    logging = _transformers().utils.logging
+    shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
+    logging.set_verbosity_error()
     try:
         yield
     finally:
+        logging.set_verbosity(level)
         if shown:
             logging.enable_progress_bar()

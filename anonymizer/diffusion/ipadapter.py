@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 from safetensors import safe_open
 from torch import Tensor
 
-from anonymizer.diffusion.clip import read_encoder
+from anonymizer.diffusion.clip import quietly, read_encoder
 from anonymizer.diffusion.weights import reading
 from anonymizer.errors import MissingWeights, UsageError
 
@@ -76,8 +76,10 @@ def join(network: UNet2DConditionModel, path: Path, scale: float) -> None:
 
     Raises:
         MissingWeights: if the file is absent, damaged, or for another kind of model.
+        UsageError: if transformers is not installed.
     """
-    from diffusers.loaders.ip_adapter import IPAdapterMixin  # not without transformers
+    with quietly():
+        from diffusers.loaders.ip_adapter import IPAdapterMixin  # not without transformers
 
     class Host(IPAdapterMixin):  # type: ignore[misc]  # of a library without types
         """As much of a pipeline as the loader needs."""
