@@ -308,7 +308,8 @@ def test_networks_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     folder = tiny.write_pipeline(tmp_path / "odd", 7)
     with pytest.raises(MissingWeights, match=r"7 channels .* want 4 or 9"):
         prompted(folder)
-    mixed = tiny.write_builtin(tmp_path / "mixed")
+    mixed = tiny.write_pipeline(tmp_path / "mixed")
+    tiny.guided_unet().save_pretrained(mixed / "unet")
     with pytest.raises(MissingWeights, match="UNet2DModel of 21 channels"):
         prompted(mixed)
 
