@@ -69,11 +69,11 @@ def pairs(
     Raises:
         JobError: if one of them cannot be read.
     """
-    first, made = open_source(original), open_source(output)
+    first, made = open_source(original), open_source(output, developed=False)
     yield first, made
     if isinstance(first, VideoSource) and isinstance(made, VideoSource):
         for number in range(1, min(len(films_of(original)), len(films_of(output)))):
-            yield VideoSource(original, number=number), VideoSource(output, number=number)
+            yield VideoSource(original, number=number), VideoSource(output, number=number, developed=False)
 
 
 def companions(
@@ -151,7 +151,7 @@ def examined(
     return [
         verify.examine(
             VideoSource(film.task.source, number=film.number),
-            VideoSource(target, number=place),
+            VideoSource(target, number=place, developed=False),
             film.task.plan,
             crew.second,
             embedder=crew.embedder,

@@ -21,6 +21,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from anonymizer.picture import Shown, check_marks, shape_of
 from anonymizer.wording import AS_SET, Wording
 
 Box = tuple[float, float, float, float]
@@ -91,7 +92,7 @@ class StreamInfo:
             raise ValueError(f"rotation must be 0, 90, 180 or 270, got {self.rotation}")
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Frame:
     """One decoded picture and its exact time."""
 
@@ -99,8 +100,8 @@ class Frame:
     """Position in the film, from 0, damaged frames not counted."""
     pts: int
     time_base: Fraction
-    image: NDArray[np.uint8]
-    """``(H, W, 3)`` RGB, read-only."""
+    image: Shown = Shown()
+    """``(H, W, 3)`` RGB, read-only; a frame may be given its `Negative` instead."""
     native: object | None = None
     """What ``image`` was decoded from, for the room ``video``; whoever paints passes it on."""
     changed: NDArray[np.bool_] | None = None
@@ -108,16 +109,17 @@ class Frame:
     known, so no sample of ``native`` is used unless ``image`` is the very array decoded from it."""
 
     def __post_init__(self) -> None:
-        image, changed = self.image, self.changed
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-            raise ValueError(f"image must be (H, W, 3) uint8, got {image.shape} {image.dtype}")
-        if changed is not None and (changed.shape != image.shape[:2] or changed.dtype != np.bool_):
-            raise ValueError(f"changed must be (H, W) bool, got {changed.shape} {changed.dtype}")
-        _frozen(image, changed)
+        if self.changed is not None:
+            check_marks(self.changed, self.shape)
 
     def __repr__(self) -> str:
-        height, width, _ = self.image.shape
+        height, width = self.shape
         return f"Frame(index={self.index}, pts={self.pts}, {width}x{height})"
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width) of the picture in pixels."""
+        return shape_of(self)
 
     @property
     def time(self) -> Fraction:

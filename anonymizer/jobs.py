@@ -189,8 +189,8 @@ class Anonymizer:
         """What there is to see, and whether a film with copies decodes as it ought to."""
         witness = Witness(made)
         checked = verify.examine(
-            open_source(task.source),
-            open_source(target),
+            open_source(task.source, developed=self.crew.second is not None),
+            open_source(target, developed=False),
             task.plan,
             self.crew.second,
             embedder=self.crew.embedder,

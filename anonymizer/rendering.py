@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +21,6 @@ from anonymizer.video.images import ImageSink, ImageSource
 from anonymizer.video.joining import Joined, Packets, join
 from anonymizer.video.media import open_sink
 from anonymizer.video.native import layout_of
-from anonymizer.video.parts import Part
 from anonymizer.video.runs import Run, write_run
 from anonymizer.video.sink import VideoSink
 from anonymizer.video.source import VideoSource
@@ -207,7 +206,7 @@ def encoding_for_target(task: Task, target: Path, info: StreamInfo) -> Encoding:
 def _painted(task: Task, frames: range | None, progress: Progress | None) -> Iterator[Frame]:
     settings = task.crew.settings
     return pipeline.render(
-        task.film if frames is None else _part(task.film, frames),
+        _shown(task.film, frames),
         task.plan,
         task.crew.studio,
         identities(task.crew.secret, task.fingerprint),
@@ -218,10 +217,13 @@ def _painted(task: Task, frames: range | None, progress: Progress | None) -> Ite
     )
 
 
-def _part(film: VideoSource | ImageSource, frames: range) -> Part:
-    if not isinstance(film, VideoSource):
+def _shown(film: VideoSource | ImageSource, frames: range | None) -> Iterable[Frame]:
+    """Some frames of a film, or all; where nothing is painted no RGB picture is made of them."""
+    if isinstance(film, VideoSource):
+        return film.lazily() if frames is None else film.part(frames, developed=False)
+    if frames is not None:
         raise Indivisible("it is a picture")
-    return film.part(frames)
+    return film
 
 
 def _changed(task: Task, error: PlanMismatch) -> SourceChanged:

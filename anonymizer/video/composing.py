@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-from typing import cast
+from functools import partial
+from typing import Final, cast
 
 import av
 import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer.data import Frame
+from anonymizer.picture import shows
 from anonymizer.video.conversion import Converter
 from anonymizer.video.native import Layout, Native, Samples, layout_of, planes_of
 from anonymizer.video.orientation import Orientation
 from anonymizer.video.packing import packing_of
+
+_MARGIN: Final = 16
+"""Pixels around what was painted that are converted with it: chroma is filtered from neighbours."""
+_STEP: Final = 64
+"""Pixels between places where what is converted may begin and end."""
+_CONVERTERS: Final = 16
+"""Sizes of pictures that can be converted without preparing for them anew."""
 
 
 class Composer:
     """Makes pictures of one size and format out of frames.
 
     A frame that shows what was decoded is copied sample by sample. In one that was painted, luma is
-    converted from RGB where a pixel was painted, and chroma where any of its pixels was; alpha
-    becomes opaque there. Frames whose decoded samples are not known, or are laid out otherwise, are
+    converted from RGB where a pixel was painted, and chroma where any of its pixels was, as they
+    are if the whole frame is converted; alpha becomes opaque there. Frames whose decoded samples are not known, or are laid out otherwise, are
     converted as a whole.
 
     Args:
@@ -48,7 +57,10 @@ class Composer:
         self._packed = pixel_format if packed else None
         self._format = packing.layout.name if packing and packed else pixel_format
         self._layout = layout_of(self._format)
-        self._converter = Converter(size, self._format, matrix=matrix, full=full, chroma=chroma)
+        self._converter = partial(
+            Converter, pixel_format=self._format, matrix=matrix, full=full, chroma=chroma
+        )
+        self._converters: dict[tuple[int, int], Converter] = {}
 
     def __call__(self, frame: Frame) -> av.VideoFrame:
         """The picture of a frame; it has no time, and nothing of what came with the source's."""
@@ -67,12 +79,20 @@ class Composer:
         places = planes_of(picture, self._layout)
         for place, samples in zip(places, _fitted(native, self._layout, places), strict=True):
             np.copyto(place, samples)
-        if (painted := painted_in(frame, native.image)) is not None:
+        if (painted := _painted(frame, native)) is not None:
             self._paint(places, frame, painted)
         return picture
 
     def _converted(self, frame: Frame) -> av.VideoFrame:
-        return self._converter(self._orientation.undo(frame.image))
+        return self._made_of(self._orientation.undo(frame.image))
+
+    def _made_of(self, image: NDArray[np.uint8]) -> av.VideoFrame:
+        size = image.shape[1], image.shape[0]
+        if size not in self._converters:
+            if len(self._converters) == _CONVERTERS:
+                self._converters.clear()
+            self._converters[size] = self._converter(size)
+        return self._converters[size](image)
 
     def _coloured(self, frame: Frame, native: Native, layout: Layout) -> av.VideoFrame:
         """The frame in colours of another kind, with the alpha that it has."""
@@ -80,18 +100,25 @@ class Composer:
         if native.layout.alpha and layout.alpha:
             place = planes_of(picture, layout)[-1]
             np.copyto(place, _deepened(native.planes[-1], native.layout.depth, layout.depth))
-            if (painted := painted_in(frame, native.image)) is not None:
+            if (painted := _painted(frame, native)) is not None:
                 place[self._orientation.undo(painted)] = (1 << layout.depth) - 1
         return picture
 
     def _paint(self, places: list[Samples], frame: Frame, painted: NDArray[np.bool_]) -> None:
-        """Put the converted RGB picture over the planes, where it was painted."""
+        """Put the RGB picture, converted, over the planes where it was painted."""
         layout = cast("Layout", self._layout)
-        converted = planes_of(self._converted(frame), layout)
         stored = self._orientation.undo(painted)
-        masks = {halved: _shared(stored, halved) for halved in ((False, False), layout.halved)}
+        if (rows_columns := _around(stored, layout.halved)) is None:
+            return
+        converted = planes_of(
+            self._made_of(self._orientation.undo(frame.image)[rows_columns]), layout
+        )
+        here = stored[rows_columns]
+        masks = {halved: _shared(here, halved) for halved in ((False, False), layout.halved)}
         for plane, (place, samples) in enumerate(zip(places, converted, strict=True)):
-            np.copyto(place, samples, where=masks[layout.is_halved(plane)])
+            halved = layout.is_halved(plane)
+            part = tuple(map(_fewer, rows_columns, halved[::-1]))
+            np.copyto(place[part], samples, where=masks[halved])
 
 
 def keeps(source: Layout, target: Layout) -> bool:
@@ -99,6 +126,12 @@ def keeps(source: Layout, target: Layout) -> bool:
     if source.kind == "gray" and target.kind == "yuv":
         return True
     return (source.kind, source.chroma) == (target.kind, target.chroma)
+
+
+def _painted(frame: Frame, native: Native) -> NDArray[np.bool_] | None:
+    """``painted_in`` of what was decoded, which is not developed where a frame still shows it."""
+    negative = native.negative
+    return None if shows(frame, negative) else painted_in(frame, negative.developed())
 
 
 def painted_in(frame: Frame, decoded: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
@@ -115,8 +148,37 @@ def painted_in(frame: Frame, decoded: NDArray[np.uint8]) -> NDArray[np.bool_] | 
     if frame.changed is None:
         return np.ones(frame.image.shape[:2], np.bool_)
     different: NDArray[np.bool_] = frame.image != decoded
-    painted: NDArray[np.bool_] = frame.changed | different[..., 0]
-    return painted | different[..., 1] | different[..., 2]
+    rows = different.reshape(len(different), -1).any(axis=1)
+    painted = frame.changed.copy()
+    painted[rows] |= different[rows].any(axis=2)
+    return painted
+
+
+def _around(
+    painted: NDArray[np.bool_], halved: tuple[bool, bool]
+) -> tuple[slice, slice] | None:
+    """Rows and columns of a picture that hold all that was painted, and some around it.
+
+    They begin at multiples of `_STEP`, so that there are few sizes, and samples lie as in the whole
+    picture; where half of a side is no whole number of samples all of it is taken. None where
+    nothing was painted.
+    """
+    ends: list[slice] = []
+    for axis in (1, 0):
+        there = np.flatnonzero(painted.any(axis=axis))
+        if not len(there):
+            return None
+        if painted.shape[1 - axis] % 2 and halved[axis]:
+            ends.append(slice(0, painted.shape[1 - axis] + 1))
+            continue
+        first, last = int(there[0]) - _MARGIN, int(there[-1]) + 1 + _MARGIN
+        ends.append(slice(max(0, first // _STEP * _STEP), -(-last // _STEP) * _STEP))
+    return ends[0], ends[1]
+
+
+def _fewer(pixels: slice, halved: bool) -> slice:  # noqa: FBT001 - as Layout has it
+    """Samples of a plane that belong to rows or columns of pixels, the first one even."""
+    return slice(pixels.start // 2, pixels.stop // 2) if halved else pixels
 
 
 def _shared(painted: NDArray[np.bool_], halved: tuple[bool, bool]) -> NDArray[np.bool_]:

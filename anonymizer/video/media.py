@@ -25,8 +25,12 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES
 
 
-def open_source(path: Path) -> VideoSource | ImageSource:
+def open_source(path: Path, *, developed: bool = True) -> VideoSource | ImageSource:
     """Open a film or still picture for reading.
+
+    Args:
+        path: The file.
+        developed: Of a film: whether RGB pictures are made ahead; else where they are asked for.
 
     Raises:
         UnreadableVideo: if it is neither, or a picture of a kind that cannot be written.
@@ -34,7 +38,7 @@ def open_source(path: Path) -> VideoSource | ImageSource:
     if not is_image(path) and _TILED.match(_head(path)):
         reason = "is an AVIF, HEIF or CR3 picture; convert it to .png, .tif or .jpg first"
         raise UnreadableVideo(path, reason)
-    return ImageSource(path) if is_image(path) else VideoSource(path)
+    return ImageSource(path) if is_image(path) else VideoSource(path, developed=developed)
 
 
 def _head(path: Path) -> bytes:

@@ -10,6 +10,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from anonymizer.picture import Negative
+
 Samples = NDArray[np.unsignedinteger[Any]]
 """One plane ``(h, w)``: uint8, or uint16 where samples have more bits."""
 
@@ -74,8 +76,8 @@ class Native:
     """(width, height) in pixels."""
     planes: tuple[Samples, ...]
     """As many as the layout has; views of what the decoder wrote, read-only."""
-    image: NDArray[np.uint8]
-    """The very RGB array that was made of it, upright: a frame that still shows it is unchanged."""
+    negative: Negative
+    """Of the very RGB picture, upright: a frame that still shows it is unchanged."""
 
 
 def planes_of(picture: av.VideoFrame, layout: Layout) -> list[Samples]:

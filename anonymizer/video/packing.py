@@ -13,8 +13,8 @@ from typing import Final
 import av
 import numpy as np
 from av.video.format import VideoFormat
-from numpy.typing import NDArray
 
+from anonymizer.picture import Negative
 from anonymizer.video.native import Layout, Native, Samples, layout_of, size_of
 
 Place = tuple[int, int, int]
@@ -141,12 +141,12 @@ def _planar(name: str, pixel_format: str) -> Packing | None:
     return Packing(layout, places, shift=16 - layout.depth if upper else 0)
 
 
-def native_of(picture: av.VideoFrame, image: NDArray[np.uint8]) -> Native | None:
-    """What to keep of a decoded picture besides its RGB ``image``; None where that is not possible.
+def native_of(picture: av.VideoFrame, negative: Negative) -> Native | None:
+    """What to keep of a decoded picture besides its RGB; None where that is not possible.
 
     Args:
         picture: As decoded; it lives as long as what is returned.
-        image: The upright RGB picture that was made of it.
+        negative: Of the upright RGB picture that is made of it.
     """
     packing = packing_of(picture.format.name)
     if packing is None or any(plane.line_size <= 0 for plane in picture.planes):  # bottom to top
@@ -154,7 +154,7 @@ def native_of(picture: av.VideoFrame, image: NDArray[np.uint8]) -> Native | None
     planes = tuple(packing.planes_of(picture))
     for plane in planes:
         plane.flags.writeable = False
-    return Native(packing.layout, (picture.width, picture.height), planes, image)
+    return Native(packing.layout, (picture.width, picture.height), planes, negative)
 
 
 def converted(pixel_format: str) -> str:

@@ -36,7 +36,7 @@ class Part:
         table: Timetable,
         frames: range,
         *,
-        prefetch: int,
+        ahead: tuple[int, bool],
     ) -> None:
         """Read nothing yet.
 
@@ -46,7 +46,7 @@ class Part:
             stored: How its pictures are turned, and their (width, height) before that.
             table: Of the film.
             frames: Which to read.
-            prefetch: Frames decoded ahead.
+            ahead: How many frames are decoded ahead, and whether their RGB pictures are made too.
 
         Raises:
             ValueError: if the film has no such frames.
@@ -54,7 +54,8 @@ class Part:
         if not 0 <= frames.start < frames.stop <= len(table.pts):
             raise ValueError(f"frames {frames.start} to {frames.stop} of {len(table.pts)}")
         self._path, self._info, self._stored = path, info, stored
-        self._table, self._frames, self._depth = table, frames, prefetch
+        self._table, self._frames = table, frames
+        self._depth, self._developed = ahead
 
     @property
     def info(self) -> StreamInfo:
@@ -74,7 +75,7 @@ class Part:
         table, frames = self._table, self._frames
         entry = table.entry(frames.start)
         index = int(table.entries[entry])
-        develop = Developer(self._info, *self._stored)
+        develop = Developer(self._info, *self._stored, ahead=self._developed)
         with reading(self._path), open_input(self._path) as container:
             stream = decoding_stream(container, self._path)
             for picture in self._pictures(container, stream, int(table.packets[entry])):

@@ -100,7 +100,7 @@ class VideoSink:
             self._behind(self._recorder.add, frame)
 
     def _check(self, frame: Frame) -> None:
-        height, width, _ = frame.image.shape
+        height, width = frame.shape
         if (width, height) != (self._info.width, self._info.height):
             wanted = f"{self._info.width}x{self._info.height}"
             raise ValueError(f"frame {frame.index} is {width}x{height}, the film {wanted}")

@@ -39,14 +39,17 @@ class VideoSource:
         path: The file.
         number: Which of its films, from 0.
         prefetch: Frames decoded ahead.
+        developed: Whether their RGB pictures are made ahead too; else where they are asked for.
 
     Raises:
         UnreadableVideo: if the file is missing, no film, or not one picture can be decoded.
     """
 
-    def __init__(self, path: Path, *, number: int = 0, prefetch: int = 4) -> None:
+    def __init__(
+        self, path: Path, *, number: int = 0, prefetch: int = 4, developed: bool = True
+    ) -> None:
         self._path, self._number = path, number
-        self._depth = prefetch
+        self._depth, self._developed = prefetch, developed
         self._damage = Damage(path)
         self._info, self._stored = _probe(path, number)
         self._table: Timetable | None = None
@@ -80,15 +83,20 @@ class VideoSource:
             self._damage.warnings = self._damage.warnings or list(self._table.warnings)
         return self._table
 
-    def part(self, frames: range) -> Part:
+    def part(self, frames: range, *, developed: bool = True) -> Part:
         """Some frames of the film, as reading all of it gives them.
+
+        Args:
+            frames: Which.
+            developed: As of the film.
 
         Raises:
             Indivisible: if the film can only be read as a whole.
             ValueError: if there are no such frames.
         """
         table = self.timetable()
-        return Part(self._path, self._info, self._stored, table, frames, prefetch=self._depth)
+        ahead = self._depth, developed
+        return Part(self._path, self._info, self._stored, table, frames, ahead=ahead)
 
     def __iter__(self) -> Iterator[Frame]:
         """Open the file anew and decode it in a thread, a few frames ahead.
@@ -97,14 +105,21 @@ class VideoSource:
             DamagedVideo: after too many damaged packets in a row.
             UnreadableVideo: if reading fails otherwise.
         """
-        self._damage = Damage(self._path)
-        return work_ahead(self._frames(self._damage), self._depth)
+        return self._read(developed=self._developed)
 
-    def _frames(self, damage: Damage) -> Iterator[Frame]:
+    def lazily(self) -> Iterator[Frame]:
+        """The same, but RGB pictures are made only where they are asked for."""
+        return self._read(developed=False)
+
+    def _read(self, *, developed: bool) -> Iterator[Frame]:
+        self._damage = Damage(self._path)
+        return work_ahead(self._frames(self._damage, developed=developed), self._depth)
+
+    def _frames(self, damage: Damage, *, developed: bool) -> Iterator[Frame]:
         with reading(self._path), open_input(self._path) as container:
             stream = decoding_stream(container, self._path, self._number)
             clock, count = Clock(), 0
-            develop = Developer(self._info, *self._stored)
+            develop = Developer(self._info, *self._stored, ahead=developed)
             reach, steps = Reach(container, stream), Steps()
             transparent = self._info.pixel_format == alpha.PIXEL_FORMAT and alpha.has_alpha(stream)
             if alpha.has_alpha(stream) and not transparent:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from anonymizer.data import Frame
+from anonymizer.picture import Negative
 from anonymizer.video.composing import Composer
 from anonymizer.video.native import Layout, Native, layout_of, planes_of
 from anonymizer.video.orientation import Orientation
@@ -243,11 +244,43 @@ def test_encoders_that_mix_planes_get_the_same_samples(source, target):
         )
     shown = shown.reformat(format=source)
     image = shown.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
-    native = native_of(shown, image)
+    native = native_of(shown, negative := Negative(SIZE[::-1], lambda: image))
     assert native is not None
     compose = Composer(SIZE, target, Orientation(), matrix=6, full=False)
-    made = compose(Frame(0, 0, Fraction(1), image, native))
+    made = compose(Frame(0, 0, Fraction(1), negative, native))
     packing = packing_of(target)
     assert packing is not None
     assert made.format.name == target
     assert all(map(np.array_equal, packing.planes_of(made), native.planes))
+
+
+@pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv422p", "yuv444p10le", "yuv440p", "gbrp"])
+@pytest.mark.parametrize(
+    "size", [(517, 291), (516, 292)]
+)
+@pytest.mark.parametrize(
+    "place",
+    [np.s_[:1, :1], np.s_[180:221, 401:402], np.s_[65:127, 64:128], np.s_[280:, 500:], np.s_[:, :]],
+)
+def test_what_is_painted_becomes_what_the_whole_picture_would(place, size, pixel_format):
+    """Only a part around it is converted."""
+    rng = np.random.default_rng(3)
+    shown = av.VideoFrame(size[0], size[1], pixel_format)
+    layout = layout_of(pixel_format)
+    assert layout is not None
+    for plane in planes_of(shown, layout):
+        plane[:] = rng.integers(0, 256, plane.shape)
+    negative = Negative(size[::-1], lambda: rng.integers(0, 256, (*size[::-1], 3), np.uint8))
+    frame = Frame(0, 0, Fraction(1), negative, native_of(shown, negative))
+    image, changed = frame.image.copy(), np.zeros(size[::-1], np.bool_)
+    image[place], changed[place] = rng.integers(0, 256, 3), True
+    compose = composer(pixel_format, size)
+    part = planes_of(compose(replace(frame, image=image, changed=changed)), layout)
+    whole = planes_of(compose(Frame(0, 0, Fraction(1), image)), layout)
+    for number, (mine, all_of_it, kept) in enumerate(
+        zip(part, whole, planes_of(shown, layout), strict=True)
+    ):
+        across, down = (1 + halved for halved in layout.is_halved(number))
+        marks = np.pad(changed, ((0, -size[1] % down), (0, -size[0] % across)))
+        mask = marks.reshape(mine.shape[0], down, mine.shape[1], across).any((1, 3))
+        assert np.array_equal(mine, np.where(mask, all_of_it, kept))

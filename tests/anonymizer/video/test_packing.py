@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from anonymizer.data import Frame, StreamInfo
 from anonymizer.errors import UnreadableVideo
+from anonymizer.picture import Negative
 from anonymizer.video.composing import keeps
 from anonymizer.video.encoding import encoding_for
 from anonymizer.video.native import Native, planes_of
@@ -214,7 +215,7 @@ def test_grey_without_a_word_on_its_range_uses_all_of_it(tmp_path, name):
 @pytest.mark.parametrize("name", ["nv12", "p010le", "yuyv422", "rgba64be", "ya8", "y210le"])
 def test_what_is_taken_apart_cannot_be_written_to(name):
     shown = noisy(name)
-    native = native_of(shown, picture(SIZE[::-1]))
+    native = native_of(shown, Negative(SIZE[::-1], lambda: picture(SIZE[::-1])))
     assert native is not None
     assert not any(plane.flags.writeable for plane in native.planes)
     assert VideoFormat(native.layout.name, 16, 16).name == native.layout.name

@@ -11,6 +11,7 @@ import pytest
 
 from anonymizer.data import Colour, Frame
 from anonymizer.errors import DamagedVideo, UnreadableVideo
+from anonymizer.video.developing import Developer
 from anonymizer.video.source import Clock, VideoSource
 from tests.factories import picture
 from tests.films import blank, make_sound, make_video, truncate
@@ -373,3 +374,24 @@ def test_a_file_that_vanishes_between_readings(tmp_path):
     path.unlink()
     with pytest.raises(UnreadableVideo, match="no such file"):
         list(source)
+
+
+def test_lazily_read_frames_are_the_same_and_made_where_they_are_asked_for(tmp_path, monkeypatch):
+    source = make_video(tmp_path / "a.mp4", frames=6)
+    whole = [frame.image for frame in VideoSource(source)]
+    made: list[int] = []
+    usual = Developer._upright
+
+    def counted(self: Developer, picture: av.VideoFrame) -> np.ndarray:
+        made.append(1)
+        return usual(self, picture)
+
+    monkeypatch.setattr(Developer, "_upright", counted)
+    film = VideoSource(source, developed=False)
+    for reading in (film, film.lazily(), film.part(range(6), developed=False)):
+        frames, before = list(reading), len(made)
+        assert np.array_equal(frames[2].image, whole[2])
+        assert len(made) == before + 1
+    assert len(made) == 3
+    assert len(list(film.part(range(6)))) == 6
+    assert len(made) == 9
