@@ -9,6 +9,7 @@ above 0.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -30,6 +31,8 @@ SURE: Final = 3.0
 _MIDDLE: Final = (63.5, 64.0)
 _WIDTH, _HEIGHT = 36.0, 48.0
 _POWER: Final = 2.5
+_FACES: Final = 512
+"""Faces of which is remembered how much room they need: those of neighbours are asked for again."""
 _EDGE: Final = 1.5
 """Pixels kept free between P and the edge of the crop."""
 
@@ -99,6 +102,7 @@ def _widened(face: Face, size: int, need: float) -> Placement:
     return Placement(inner @ aligned, geometry.apply(inner, points))
 
 
+@lru_cache(_FACES)
 def _need(face: Face, size: int) -> float:
     """By how much the canonical view must be widened to hold the protected area; at least 1."""
     aligned, points = _aligned(face, size)

@@ -217,11 +217,9 @@ def paste(
     x0, y0, x1, y1 = area
     painted = _warped(pixels, geometry.inverse(frame_from_crop), area, cubic=True)
     here = result[y0:y1, x0:x1]
-    solid = opacity > 0.995
-    soft = (opacity > 0) & ~solid
-    share, under = opacity[soft, None], here[soft].astype(np.float32)
-    here[soft] = (under + share * (painted[soft] - under)).round().astype(np.uint8)
-    here[solid] = painted[solid]
+    share, under = opacity[..., None], here.astype(np.float32)
+    blended = (under + share * (painted - under)).round().astype(np.uint8)
+    here[:] = np.where(share > 0.995, painted, blended)
     return result
 
 
