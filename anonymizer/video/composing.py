@@ -148,9 +148,12 @@ def painted_in(frame: Frame, decoded: NDArray[np.uint8]) -> NDArray[np.bool_] | 
     if frame.changed is None:
         return np.ones(frame.image.shape[:2], np.bool_)
     different: NDArray[np.bool_] = frame.image != decoded
-    rows = different.reshape(len(different), -1).any(axis=1)
     painted = frame.changed.copy()
-    painted[rows] |= different[rows].any(axis=2)
+    rows = np.flatnonzero(different.reshape(len(different), -1).any(axis=1))
+    if len(rows):
+        here = slice(int(rows[0]), int(rows[-1]) + 1)
+        for channel in range(3):
+            painted[here] |= different[here, :, channel]
     return painted
 
 
