@@ -100,13 +100,13 @@ def _joined(
             part = stack.enter_context(unfinished(target))
             rendering.encode(task, frames, part, encoding, progress)
             runs[frames.start] = Run(part)
-            drawn |= digests_of(runs[frames.start])
+            drawn |= digests_of(runs[frames.start], groups.dialect.codec)
         said = said_of(groups, list(runs.values()), target)
         film = stack.enter_context(Untouched(task.source))
         pieces: dict[int, Packets] = {
             frames.start: Original(film, groups, frames, extradata=said) for frames in kept
         }
-        pieces |= {start: Fitted(run, extradata=said) for start, run in runs.items()}
+        pieces |= {start: Fitted(run, groups, extradata=said) for start, run in runs.items()}
         ordered = [pieces[start] for start in sorted(pieces)]
         done = rendering.joining(task, target, encoding, ordered)
     if progress:

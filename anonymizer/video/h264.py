@@ -185,7 +185,7 @@ def _order(bits: Bits) -> int:
 
 
 def _usability(bits: Bits) -> _Usability:
-    aspect = _aspect(bits) if bits() else (0, 0)
+    aspect = pixel_shape(bits) if bits() else (0, 0)
     if bits():
         bits()  # overscan
     full, colour, place = False, _UNSPECIFIED, 0
@@ -206,7 +206,8 @@ def _usability(bits: Bits) -> _Usability:
     return _Usability(aspect, full, colour, place, reorder, held, first, timed)
 
 
-def _aspect(bits: Bits) -> tuple[int, int]:
+def pixel_shape(bits: Bits) -> tuple[int, int]:
+    """Width and height of a pixel, as H.264 and HEVC say them."""
     kind = bits(8)
     return (bits(16), bits(16)) if kind == _EXTENDED else _RESOLVED.get(kind, (0, 0))
 

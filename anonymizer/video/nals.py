@@ -103,12 +103,17 @@ def messages(parts: list[bytes]) -> Iterator[tuple[int, bytes]]:
     for unit in parts:
         if kind(unit) != SEI:
             continue
-        content, at = unescaped(unit[1:]), 0
-        while at + 2 < len(content):
-            name, at = _sum(content, at)
-            size, at = _sum(content, at)
-            yield name, content[at : at + size]
-            at += size
+        yield from payloads(unescaped(unit[1:]))
+
+
+def payloads(content: bytes) -> Iterator[tuple[int, bytes]]:
+    """(type, content) of every message in what follows the header of a unit."""
+    at = 0
+    while at + 2 < len(content):
+        name, at = _sum(content, at)
+        size, at = _sum(content, at)
+        yield name, content[at : at + size]
+        at += size
 
 
 def _sum(content: bytes, at: int) -> tuple[int, int]:
@@ -119,9 +124,26 @@ def _sum(content: bytes, at: int) -> tuple[int, int]:
     return total + (content[at] if at < len(content) else 0), at + 1
 
 
+def is_filling(content: bytes) -> bool:
+    """Whether a unit that fills up holds nothing else."""
+    return not content.rstrip(b"\x80").strip(b"\xff")
+
+
 def unescaped(unit: bytes) -> bytes:
     """A unit without the bytes that keep start codes out of it."""
     return unit.replace(b"\0\0\3", b"\0\0")
+
+
+def escaped(content: bytes) -> bytes:
+    """A unit with bytes that keep start codes out of it: the reverse of ``unescaped``."""
+    made, zeros = bytearray(), 0
+    for byte in content:
+        if zeros >= 2 and byte <= 3:
+            made.append(3)
+            zeros = 0
+        made.append(byte)
+        zeros = zeros + 1 if byte == 0 else 0
+    return bytes(made)
 
 
 def _recovers(content: bytes) -> bool:

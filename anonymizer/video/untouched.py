@@ -19,13 +19,14 @@ from numpy.typing import NDArray
 from anonymizer.data import Frame
 from anonymizer.errors import SourceChanged, UnwritableOutput
 from anonymizer.video import nals
-from anonymizer.video.configuration import Configuration
 from anonymizer.video.damage import Damage
 from anonymizer.video.failures import reading
 from anonymizer.video.groups import Groups
+from anonymizer.video.h264 import Unusual
 from anonymizer.video.native import Native, Samples, layout_of, planes_of
 from anonymizer.video.packets import open_input, packets_of, picture_stream
 from anonymizer.video.runs import Coded, Run
+from anonymizer.video.timetable import Indivisible
 
 LOOKED_AT: Final = 32
 """Frames of a run that are compared: twice what a decoder can hold."""
@@ -98,24 +99,34 @@ class Original:
 
 
 class Fitted:
-    """A run of H.264 whose units have lengths, as those of a film beside it.
+    """A run whose units have lengths, and numbers, that go with those of a film beside it.
 
     Args:
         run: The run, whose units begin with start codes.
+        groups: Of the film.
         extradata: What is going to be said of the whole stream.
+
+    Raises:
+        Indivisible: while it is read, if a unit cannot be made to go with them.
     """
 
-    def __init__(self, run: Run, *, extradata: bytes) -> None:
-        self._run = run
+    def __init__(self, run: Run, groups: Groups, *, extradata: bytes) -> None:
+        self._run, self._dialect = run, groups.dialect
         self.pts: NDArray[np.int64] = run.pts
         """``(N,)`` in the order of the packets."""
         self.extradata = extradata
 
     def __iter__(self) -> Iterator[Coded]:
         for coded in self._run:
-            units = nals.units(coded.content, 0)
+            units = [self._fitted(unit) for unit in nals.units(coded.content, 0)]
             content = b"".join(len(unit).to_bytes(4, "big") + unit for unit in units)
             yield Coded(coded.pts, coded.is_key, content)
+
+    def _fitted(self, unit: bytes) -> bytes:
+        try:
+            return self._dialect.fitted(unit)
+        except Unusual as error:
+            raise Indivisible(str(error)) from error
 
 
 def said_of(groups: Groups, runs: Sequence[Run], path: Path) -> bytes:
@@ -132,10 +143,7 @@ def said_of(groups: Groups, runs: Sequence[Run], path: Path) -> bytes:
     said = {run.extradata for run in runs}
     if len(said) > 1:
         raise UnwritableOutput(path, f"its {len(runs)} parts were encoded in different ways")
-    if not said:
-        return groups.extradata
-    ours, theirs = Configuration.read(said.pop()), groups.configuration
-    return Configuration(theirs.sps + ours.sps, theirs.pps + ours.pps).box()
+    return groups.dialect.said(said.pop() if said else None)
 
 
 def same_picture(one: Frame, other: Frame) -> bool:
@@ -152,13 +160,13 @@ def digest_of(frame: Frame) -> int:
     return _digest(frame.native.planes) if isinstance(frame.native, Native) else -1
 
 
-def digests_of(run: Run) -> dict[int, int]:
-    """``digest_of`` the first frames of a run of H.264 that is decoded by itself, by pts.
+def digests_of(run: Run, codec: str) -> dict[int, int]:
+    """``digest_of`` the first frames of a run that is decoded by itself, by pts.
 
     It begins with a picture from which nothing looks back, so that after as many pictures as a
     decoder can hold, and some, nothing is left of what came before it in a film.
     """
-    decoder = av.CodecContext.create("h264", "r")
+    decoder = av.CodecContext.create(codec, "r")
     assert isinstance(decoder, VideoCodecContext)
     decoder.extradata = run.extradata
     found: dict[int, int] = {}

@@ -34,6 +34,15 @@ NOWHERE = (-9.0, -9.0, -8.0, -8.0)
 GROUP = 8
 ALONE = Checking(second_detector="none", embedder="none")
 X264 = {"preset": "veryfast", "threads": "1", "g": str(GROUP), "bf": "2", "keyint_min": str(GROUP)}
+X265 = f"log-level=none:open-gop=0:keyint={GROUP}:min-keyint={GROUP}"
+HEVC: dict[str, Any] = {"codec": "libx265", "options": {"x265-params": X265}}
+DISPLAY = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)"
+CTU = {"x265-params": f"{X265}:ctu=16:sao=0:strong-intra-smoothing=0"}
+HDR10: dict[str, Any] = {
+    "colour": (9, 16, 9, 1),
+    "pixel_format": "yuv420p10le",
+    "options": {"x265-params": f"{X265}:hdr10=1:master-display={DISPLAY}:max-cll=1000,400"},
+}
 
 
 def film(path: Path, faces: range = range(18, 21), **what: Any) -> Path:
@@ -103,6 +112,8 @@ def test_lossless_films_are_copied_where_the_source_is_one(tmp_path):
         {"audio": "aac", "chapters": [(0, 900, "one"), (900, 1900, "two")]},
         {"subtitles": [(40, 200, "eins")], "rotation": 90},
         {"colour": (9, 16, 9, 1), "pixel_format": "yuv420p10le", "aspect": Fraction(4, 3)},
+        HEVC | {"audio": "aac", "rotation": 90},
+        HEVC | HDR10,
     ],
 )
 def test_ffprobe_sees_no_difference(tmp_path, what):
@@ -112,9 +123,10 @@ def test_ffprobe_sees_no_difference(tmp_path, what):
 
 
 @pytest.mark.ffprobe
+@pytest.mark.parametrize("what", [{}, HEVC], ids=["H.264", "HEVC"])
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
-def test_another_program_plays_it_without_a_word(tmp_path, suffix):
-    source, result = film(tmp_path / f"in{suffix}", audio="aac"), tmp_path / f"out{suffix}"
+def test_another_program_plays_it_without_a_word(tmp_path, suffix, what):
+    source, result = film(tmp_path / f"in{suffix}", audio="aac", **what), tmp_path / f"out{suffix}"
     assert veil().file(source, result).smart_copy.groups
     program = str(Path(ffprobe.found() or "").with_name("ffmpeg"))
     end = ["-pix_fmt", "gray", "-f", "rawvideo", "-"]
@@ -157,8 +169,36 @@ def test_films_of_many_kinds_are_copied(tmp_path, what, reorder):
     assert [frame.pts for frame in before] == [frame.pts for frame in after]
 
 
-def test_a_film_without_faces_is_copied_as_a_whole(tmp_path):
-    source, result = film(tmp_path / "in.mp4", range(0), audio="aac"), tmp_path / "out.mp4"
+@pytest.mark.parametrize(
+    "what",
+    [
+        {},
+        {"size": (158, 118)},
+        {"pixel_format": "yuv444p"},
+        {"aspect": Fraction(4, 3)},
+        HDR10,
+        {"options": {"x265-params": f"{X265}:bframes=0"}},
+        {"options": {"x265-params": f"{X265}:b-pyramid=0:ctu=32:ref=1"}},
+        {"options": {"x265-params": f"{X265}:slices=2:aud=1:repeat-headers=1"}},
+        {"options": {"x265-params": f"{X265}:temporal-layers=2"}},
+        {"options": {"x265-params": f"{X265}:hrd=1:vbv-bufsize=900:vbv-maxrate=900"}},
+    ],
+)
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_hevc_films_of_many_kinds_are_copied(tmp_path, what, suffix):
+    source, result = film(tmp_path / f"in{suffix}", **HEVC | what), tmp_path / f"out{suffix}"
+    assert veil().file(source, result).smart_copy == SmartCopy(4, 6, 32)
+    assert copied(source, result) == [0, 3, 4, 5]
+    before, after = shown(source), shown(result)
+    for one, other in zip(before, after, strict=True):
+        assert np.array_equal(one.image, other.image) == (not 8 <= one.index < 24)
+        assert np.abs(one.image[:28].astype(int) - other.image[:28]).mean() < 4
+    assert not any(find(frame.image) for frame in after)
+
+
+@pytest.mark.parametrize("what", [{}, HEVC], ids=["H.264", "HEVC"])
+def test_a_film_without_faces_is_copied_as_a_whole(tmp_path, what):
+    source, result = film(tmp_path / "in.mp4", range(0), audio="aac", **what), tmp_path / "out.mp4"
     assert veil().file(source, result).smart_copy == SmartCopy(6, 6, 48)
     assert packets(source) == packets(result)
 
@@ -182,11 +222,17 @@ REASONS: dict[str, tuple[str, dict[str, Any], dict[str, Any], str]] = {
     "preset": (".mp4", {}, {"preset": "fast"}, "a codec, quality or preset was asked for"),
     "codec": (".mp4", {}, {"codec": "libx264"}, "a codec, quality or preset was asked for"),
     "everywhere": (".mp4", {"faces": range(48)}, {}, "every group of its pictures holds"),
-    "HEVC": (
+    "AV1": (
         ".mp4",
-        {"codec": "libx265", "options": {"x265-params": "log-level=none"}},
+        {"codec": "libsvtav1", "options": {"preset": "12"}},
         {},
-        "only H.264 is copied, this is hevc",
+        "only H.264 and HEVC are copied, this is libdav1d",
+    ),
+    "open groups": (
+        ".mp4",
+        {"codec": "libx265", "options": {"x265-params": "log-level=none:keyint=8:min-keyint=8"}},
+        {},
+        "every group of its pictures holds",
     ),
     "start codes": (".ts", {"rate": 30}, {}, "do not give lengths of four bytes"),
     "edit list": (
@@ -330,8 +376,37 @@ def test_p5_copies_that_do_not_decode_to_the_original_are_encoded_again(tmp_path
     assert not any(find(frame.image) for frame in shown(result))
 
 
+def test_p5_hevc_runs_that_cannot_be_renumbered_are_encoded_again(tmp_path, monkeypatch):
+    from anonymizer.video.h264 import Unusual
+    from anonymizer.video.hevc import Numbers
+
+    usual = Numbers._slice
+
+    def fail(self: Numbers, unit: bytes) -> bytes:
+        if len(unit) % 7 == 0:
+            raise Unusual("our encoder numbers its parameter sets in an unknown way")
+        return usual(self, unit)
+
+    monkeypatch.setattr(Numbers, "_slice", fail)
+    source, result = film(tmp_path / "in.mp4", **HEVC), tmp_path / "out.mp4"
+    report = veil().file(source, result)
+    assert report.smart_copy.reason == "our encoder numbers its parameter sets in an unknown way"
+    assert copied(source, result) == []
+    assert not any(find(frame.image) for frame in shown(result))
+    assert {path.name for path in tmp_path.iterdir()} == {"in.mp4", "out.mp4"}
+
+
+def test_p5_hevc_slices_of_a_wrong_number_are_seen(tmp_path, monkeypatch):
+    from anonymizer.video.hevc import Numbers
+
+    monkeypatch.setattr(Numbers, "_slice", lambda self, unit: unit)  # they name the film's sets
+    source, result = film(tmp_path / "in.mp4", **HEVC | {"options": CTU}), tmp_path / "out.mp4"
+    assert veil().file(source, result).smart_copy == SmartCopy(0, 0, 0, WRONG)
+    assert not any(find(frame.image) for frame in shown(result))
+
+
 def test_p5_a_film_that_decodes_otherwise_than_its_runs_is_encoded_again(tmp_path, monkeypatch):
-    monkeypatch.setattr("anonymizer.video.groups._PREDICTIVE", -1)  # FFmpeg fails at the joint
+    monkeypatch.setattr("anonymizer.video.avc._PREDICTIVE", -1)  # FFmpeg fails at the joint
     source, result = film(tmp_path / "in.mp4"), tmp_path / "out.mp4"
     report = veil(lossless=True).file(source, result)
     assert report.smart_copy == SmartCopy(0, 0, 0, WRONG)

@@ -7,7 +7,7 @@ import av
 import numpy as np
 import pytest
 
-from anonymizer.video import groups, nals
+from anonymizer.video import avc, nals
 from anonymizer.video.configuration import Configuration
 from anonymizer.video.encoding import encoding_for
 from anonymizer.video.groups import Groups, groups_of, matching
@@ -283,11 +283,11 @@ def test_a_table_of_another_film_fits_no_groups(tmp_path):
 def test_streams_that_do_not_say_how_far_they_reorder(tmp_path):
     sps = described(film(tmp_path / "a.mp4"))
     silent = replace(sps, reorder=None)
-    assert groups._reorder(sps, np.array([0, 2, 1])) == 2
-    assert groups._reorder(silent, np.array([0, 1, 2])) == 0
-    assert groups._reorder(replace(silent, order_type=2), np.array([0, 2, 1])) == 0
+    assert avc._reorder(sps, np.array([0, 2, 1])) == 2
+    assert avc._reorder(silent, np.array([0, 1, 2])) == 0
+    assert avc._reorder(replace(silent, order_type=2), np.array([0, 2, 1])) == 0
     with pytest.raises(Unusual, match="does not say how far"):
-        groups._reorder(silent, np.array([0, 2, 1]))
+        avc._reorder(silent, np.array([0, 2, 1]))
 
 
 # Encoders
@@ -338,7 +338,7 @@ def test_encoders_that_cannot_be_told_do_not_fit(tmp_path):
 
 
 def test_streams_that_have_used_up_all_numbers(tmp_path, monkeypatch):
-    monkeypatch.setattr(groups, "_NUMBERS", 1)
+    monkeypatch.setattr(avc, "_NUMBERS", 1)
     with pytest.raises(Indivisible, match="no number for another"):
         matched(film(tmp_path / "a.mp4"), tmp_path / "b.mp4")
 
