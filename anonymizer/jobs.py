@@ -16,9 +16,11 @@ from anonymizer.alongside import Companion, gap_of
 from anonymizer.crew import crew_for
 from anonymizer.data import Frame
 from anonymizer.errors import (
+    DamagedVideo,
     Doubtful,
     SourceChanged,
     UnreadablePlan,
+    UnreadableVideo,
 )
 from anonymizer.head.expression import MOTION
 from anonymizer.identities import identities
@@ -171,13 +173,14 @@ class Anonymizer:
                 task = replace(task, films=films)
                 made = _written(task, parts, target, progress)
             with outcomes.timed(seconds, "check"):
-                checked, same = self._verified(task, made, target, progress)
-            if not same:
+                checked = self._verified(task, made, target, progress)
+            if checked is None:
                 with outcomes.timed(seconds, "paint"):
                     reason = "the film with copies did not decode as it ought to"
                     made = whole(task, target, progress, reason=reason)
                 with outcomes.timed(seconds, "check"):
-                    checked = self._verified(task, made, target, progress)[0]
+                    checked = self._verified(task, made, target, progress)
+        assert checked is not None  # without copies it is looked at, or cannot be read
         with outcomes.timed(seconds, "check"):
             seen = alongside.examined(others, target, self.crew, progress)
         said = alongside.warnings_of(others, films)
@@ -185,19 +188,24 @@ class Anonymizer:
 
     def _verified(
         self, task: Task, made: Written, target: Path, progress: Progress | None
-    ) -> tuple[Verification, bool]:
-        """What there is to see, and whether a film with copies decodes as it ought to."""
+    ) -> Verification | None:
+        """What there is to see; None if a film with copies does not decode as it ought to."""
         witness = Witness(made)
-        checked = verify.examine(
-            open_source(task.source, developed=self.crew.second is not None),
-            open_source(target, developed=False),
-            task.plan,
-            self.crew.second,
-            embedder=self.crew.embedder,
-            witness=witness,
-            progress=progress,
-        )
-        return checked, witness.content
+        try:
+            checked = verify.examine(
+                open_source(task.source, developed=self.crew.second is not None),
+                open_source(target, developed=False),
+                task.plan,
+                self.crew.second,
+                embedder=self.crew.embedder,
+                witness=witness,
+                progress=progress,
+            )
+        except (UnreadableVideo, DamagedVideo):
+            if made.copied:
+                return None
+            raise
+        return checked if witness.content else None
 
     def _report(
         self,
