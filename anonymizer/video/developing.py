@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from threading import Lock
 
 import av
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from anonymizer.data import Frame, StreamInfo
 from anonymizer.picture import Negative
 from anonymizer.video.colour import SCALING, matrix_for, swscale_matrix, swscale_range
+from anonymizer.video.failures import reading
 from anonymizer.video.native import Native
 from anonymizer.video.orientation import Orientation
 from anonymizer.video.packing import native_of
@@ -22,6 +24,7 @@ class Developer:
     """Makes frames of the pictures of one film; they may be developed by any thread.
 
     Args:
+        path: The film, for errors.
         info: What the film's header and its first picture say.
         orientation: What turns what is stored upright.
         size: (width, height) of the first picture as stored; others are made to fit.
@@ -30,12 +33,14 @@ class Developer:
 
     def __init__(
         self,
+        path: Path,
         info: StreamInfo,
         orientation: Orientation,
         size: tuple[int, int],
         *,
         ahead: bool = True,
     ) -> None:
+        self._path = path
         self._info, self._orientation, self._size = info, orientation, size
         self._ahead = ahead
         self._reformatter, self._lock = VideoReformatter(), Lock()
@@ -56,7 +61,7 @@ class Developer:
     def _upright(self, picture: av.VideoFrame) -> NDArray[np.uint8]:
         matrix = swscale_matrix(matrix_for(self._info.colour, self._info.height))
         full = picture.format.is_rgb or self._info.colour.full_range
-        with self._lock:
+        with self._lock, reading(self._path):
             rgb = self._reformatter.reformat(
                 picture,
                 *self._size,

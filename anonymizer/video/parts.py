@@ -75,7 +75,7 @@ class Part:
         table, frames = self._table, self._frames
         entry = table.entry(frames.start)
         index = int(table.entries[entry])
-        develop = Developer(self._info, *self._stored, ahead=self._developed)
+        develop = Developer(self._path, self._info, *self._stored, ahead=self._developed)
         with reading(self._path), open_input(self._path) as container:
             stream = decoding_stream(container, self._path)
             for picture in self._pictures(container, stream, int(table.packets[entry])):

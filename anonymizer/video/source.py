@@ -119,7 +119,7 @@ class VideoSource:
         with reading(self._path), open_input(self._path) as container:
             stream = decoding_stream(container, self._path, self._number)
             clock, count = Clock(), 0
-            develop = Developer(self._info, *self._stored, ahead=developed)
+            develop = Developer(self._path, self._info, *self._stored, ahead=developed)
             reach, steps = Reach(container, stream), Steps()
             transparent = self._info.pixel_format == alpha.PIXEL_FORMAT and alpha.has_alpha(stream)
             if alpha.has_alpha(stream) and not transparent:
