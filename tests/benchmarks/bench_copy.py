@@ -75,6 +75,7 @@ class Processor:
         return {
             "paint (CPU)": self._marks["check"] - self._marks["paint"],
             "check (CPU)": time.process_time() - self._marks["check"],
+            "both (CPU)": time.process_time() - self._marks["paint"],
         }
 
 
@@ -119,7 +120,7 @@ def main() -> None:
                 times.setdefault((stage, smart), []).append(taken)
             print(report.smart_copy, report.verification.verdict, flush=True)
     print(f"packets as in the source: {same_outside(source, folder / 'True.mp4')}")
-    for stage in ("paint", "paint (CPU)", "check", "check (CPU)"):
+    for stage in ("paint", "paint (CPU)", "check", "check (CPU)", "both (CPU)"):
         copying, plain = (median(times[stage, one]) for one in (True, False))
         print(f"{stage}: {copying:.1f} s, {plain:.1f} s without copies: {plain / copying:.1f} x")
     copying, plain = (
