@@ -73,7 +73,10 @@ def pairs(
     yield first, made
     if isinstance(first, VideoSource) and isinstance(made, VideoSource):
         for number in range(1, min(len(films_of(original)), len(films_of(output)))):
-            yield VideoSource(original, number=number), VideoSource(output, number=number, developed=False)
+            yield (
+                VideoSource(original, number=number),
+                VideoSource(output, number=number, developed=False),
+            )
 
 
 def companions(

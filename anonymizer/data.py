@@ -100,7 +100,7 @@ class Frame:
     """Position in the film, from 0, damaged frames not counted."""
     pts: int
     time_base: Fraction
-    image: Shown = Shown()
+    image: Shown = Shown()  # noqa: RUF009 - a descriptor, which the class shares
     """``(H, W, 3)`` RGB, read-only; a frame may be given its `Negative` instead."""
     native: object | None = None
     """What ``image`` was decoded from, for the room ``video``; whoever paints passes it on."""

@@ -222,7 +222,9 @@ PICTURE: Final = (
     Row("to be turned by 90 degrees", _film(".mp4", rotation=90), "kept"),
     Row("to be turned by 180 degrees", _film(".mov", rotation=180), "kept"),
     Row("to be turned by 270 degrees", _film(".mp4", rotation=270), "kept"),
-    Row("to be turned by 90 degrees and mirrored", _film(".mp4", rotation=90, mirrored=True), "kept"),
+    Row(
+        "to be turned by 90 degrees and mirrored", _film(".mp4", rotation=90, mirrored=True), "kept"
+    ),
     Row("to be mirrored", _film(".mp4", mirrored=True), "kept"),
     Row("transparent, VP9", _film(".webm", **_sheer("libvpx-vp9")), "kept"),
     Row("transparent, VP8", _film(".webm", **_sheer("libvpx")), "converted", "as VP9, not as vp8"),

@@ -29,8 +29,8 @@ class Composer:
 
     A frame that shows what was decoded is copied sample by sample. In one that was painted, luma is
     converted from RGB where a pixel was painted, and chroma where any of its pixels was, as they
-    are if the whole frame is converted; alpha becomes opaque there. Frames whose decoded samples are not known, or are laid out otherwise, are
-    converted as a whole.
+    are if the whole frame is converted; alpha becomes opaque there.
+    Frames whose decoded samples are not known, or are laid out otherwise, are converted as a whole.
 
     Args:
         size: (width, height) in pixels, as stored.
@@ -157,9 +157,7 @@ def painted_in(frame: Frame, decoded: NDArray[np.uint8]) -> NDArray[np.bool_] | 
     return painted
 
 
-def _around(
-    painted: NDArray[np.bool_], halved: tuple[bool, bool]
-) -> tuple[slice, slice] | None:
+def _around(painted: NDArray[np.bool_], halved: tuple[bool, bool]) -> tuple[slice, slice] | None:
     """Rows and columns of a picture that hold all that was painted, and some around it.
 
     They begin at multiples of `_STEP`, so that there are few sizes, and samples lie as in the whole
@@ -179,7 +177,7 @@ def _around(
     return ends[0], ends[1]
 
 
-def _fewer(pixels: slice, halved: bool) -> slice:  # noqa: FBT001 - as Layout has it
+def _fewer(pixels: slice, halved: bool) -> slice:
     """Samples of a plane that belong to rows or columns of pixels, the first one even."""
     return slice(pixels.start // 2, pixels.stop // 2) if halved else pixels
 

@@ -37,7 +37,7 @@ class Dialect(Protocol):
         ...
 
     def noted(self, units: Sequence[bytes]) -> tuple[bool, bool]:
-        """Of a packet: whether a group begins with it, and whether it holds nothing but pictures."""
+        """Of a packet: whether it begins a group, and whether it holds nothing but pictures."""
         ...
 
     def reorder(self, pts: NDArray[np.int64]) -> int:

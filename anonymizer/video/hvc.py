@@ -99,7 +99,9 @@ class Hvc:
     def said(self, ours: bytes | None) -> bytes:
         """The box with the parameter sets of both; of messages it holds harmless ones only."""
         mine = [] if ours is None else [self.fitted(unit) for unit in units_of(ours)]
-        return box([*self._sets, *(unit for unit in mine if hevc.kind(unit) in _SETS)], self._messages)
+        return box(
+            [*self._sets, *(unit for unit in mine if hevc.kind(unit) in _SETS)], self._messages
+        )
 
     def fitted(self, unit: bytes) -> bytes:
         """The unit with numbers that the film does not use."""

@@ -255,9 +255,7 @@ def test_encoders_that_mix_planes_get_the_same_samples(source, target):
 
 
 @pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv422p", "yuv444p10le", "yuv440p", "gbrp"])
-@pytest.mark.parametrize(
-    "size", [(517, 291), (516, 292)]
-)
+@pytest.mark.parametrize("size", [(517, 291), (516, 292)])
 @pytest.mark.parametrize(
     "place",
     [np.s_[:1, :1], np.s_[180:221, 401:402], np.s_[65:127, 64:128], np.s_[280:, 500:], np.s_[:, :]],

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anonymizer.video import hevc, hvc, nals
-from anonymizer.video.groups import groups_of, matching
 from anonymizer.video.encoding import encoding_for
+from anonymizer.video.groups import groups_of, matching
 from anonymizer.video.h264 import Look, Unusual
 from anonymizer.video.hevc import PPS, PPS_NUMBERS, SPS, VPS, Numbers, number_of, sps_of
 from anonymizer.video.hvc import Hvc, box, units_of

@@ -397,7 +397,9 @@ def test_lazily_read_frames_are_the_same_and_made_where_they_are_asked_for(tmp_p
     assert len(made) == 9
 
 
-def test_a_picture_that_cannot_be_made_is_the_films_fault_whoever_asks_for_it(tmp_path, monkeypatch):
+def test_a_picture_that_cannot_be_made_is_the_films_fault_whoever_asks_for_it(
+    tmp_path, monkeypatch
+):
     source = make_video(tmp_path / "a.mp4", frames=2)
     frames = list(VideoSource(source).lazily())
 
