@@ -7,8 +7,7 @@ Conventions, said once:
 * Boxes ``(x0, y0, x1, y1)`` and ranges are half-open: pixel ``x`` is inside when ``x0 <= x < x1``.
 * ``b_from_a`` is the 3x3 matrix that maps homogeneous column vectors ``(x, y, 1)`` of frame of
   reference a to b.
-* Landmarks are five points in the order eye, eye, nose tip, mouth corner, mouth corner; of each
-  pair the one with the smaller ``x`` in an upright face comes first.
+* Landmarks are eye, eye, nose tip, mouth corner, mouth corner; smaller ``x`` of a pair first.
 * Time is ``pts * time_base``, a ``Fraction``; seconds appear only at the user's edge.
 """
 
@@ -28,8 +27,7 @@ Box = tuple[float, float, float, float]
 """``(x0, y0, x1, y1)`` in pixels, half-open."""
 
 Origin = Literal["detected", "interpolated", "extended", "repaired"]
-"""How a face came to be placed: seen, between two sightings, past the ends of a track, or after
-the finished film still showed it."""
+"""How a face came to be placed: seen, between sightings, past a track's ends, or found again."""
 
 Action = Literal["replace", "cover", "keep"]
 """What becomes of a track: a new face, a solid cover, or nothing because a person said so."""
