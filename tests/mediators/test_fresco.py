@@ -84,30 +84,28 @@ def skips(unet, x):
 
 @pytest.mark.parametrize("kind", ["text", "plain"])
 def test_19_frames_that_are_alike_stay_alike_bitwise(kind):
-    """All mechanisms on and at work, two chunks, the second with anchors."""
+    """All mechanisms on and at work, two chunks, the second with anchors.
+
+    With its two anchors the second is as long as the first: products of another size round the
+    same rows differently on some processors, and each step of Adam follows the sign of that.
+    """
     model = tokens.text_unet() if kind == "text" else tokens.plain_unet()
-    still = clip_of()
-    still = replace(
-        still, pixels=np.repeat(still.pixels[:1], 4, 0), context=np.repeat(still.context[:1], 4, 0)
-    )
     conditions = text() if kind == "text" else None
-    x, shown = (tokens.noise(1, *LATENTS, seed=s).repeat(4, 1, 1, 1) for s in (1, 2))
-    carry, plainly = None, run(model, None, x, conditions)
-    for start in (0, 4):
-        clip = replace(still, indices=tuple(range(start, start + 4)))
-        if carry:
-            clip = longer(clip)
-        mediation = made(clip, Moving(), carry)
+    carry = None
+    for start, count in ((0, 6), (6, 4)):
+        clip = replace(still_clip(count), indices=tuple(range(start, start + count)))
+        x, shown = (tokens.noise(1, *LATENTS, seed=s).repeat(count, 1, 1, 1) for s in (1, 2))
+        mediation = made(longer(clip) if carry else clip, Moving(), carry)
         result = run(model, mediation, x, conditions, shown)
         assert torch.equal(result, result[:1].expand_as(result))
-        assert not torch.equal(result, plainly)
+        assert not torch.equal(result, run(model, None, x, conditions))
         carry = mediation.carry()
 
 
-def still_clip():
-    """Four times the same crop."""
-    clip = clip_of()
-    same = np.repeat(clip.pixels[:1], 4, 0)
+def still_clip(count=4):
+    """So many times the same crop."""
+    clip = clip_of(count)
+    same = np.repeat(clip.pixels[:1], count, 0)
     return replace(clip, pixels=same, context=same)
 
 
