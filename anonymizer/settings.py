@@ -76,9 +76,9 @@ class Painting:
     """Name of a file in ``mediators``, or ``medm+fresco`` for both."""
     coherence: float = 0.8
     """Strength of the mediation in [0, 1]; the paper's w."""
-    mediate_every: int = 2
+    mediate_every: int | None = None
     """Frames are made to agree on pixels in every so many steps, counted back from the last but
-    one."""
+    one; None is 2 for the built-in model, which starts from a drawing, and 1 for others."""
     model: str = "builtin"
     """``builtin``, or a folder or hub id of a diffusers inpainting pipeline."""
     prompt: str = "photo of a person, natural light"
@@ -109,7 +109,8 @@ class Painting:
         choose("expression", self.expression, Expression)
         choose("match", self.match, Match)
         between("coherence", self.coherence, 0, 1)
-        whole("mediate-every", self.mediate_every, 1)
+        if self.mediate_every is not None:
+            whole("mediate-every", self.mediate_every, 1)
         between("guidance", self.guidance, 1, 50)
         between("strength", self.strength, 0.01, 1)
         whole("min-face", self.min_face, 0)

@@ -38,7 +38,10 @@ OPTIONS: Final[dict[str, tuple[Any, str]]] = {
     "painting.replace": (Replace, "What is put in place of a face. Default: face."),
     "detection.recall": (Recall, "How hard to look for faces. Default: normal."),
     "painting.coherence": (float, "Strength of the mediation, 0 to 1. Default: 0.8."),
-    "painting.mediate_every": (int, "Steps from one mediated step to the next. Default: 2."),
+    "painting.mediate_every": (
+        int,
+        "Mediate every so many steps. Default: 2 for the built-in model, 1 for others.",
+    ),
     "painting.model": (str, "builtin, or folder or hub id of a diffusers inpainting pipeline."),
     "painting.prompt": (str, "For models that take a prompt."),
     "painting.negative_prompt": (str, "What the prompt excludes."),

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 FORMAT: Final = "veilframe-model-1"
 """What `model.json` of a built-in model says of itself."""
+EVERY: Final = 2
+"""Steps from one that is mediated to the next: starting from a drawing, frames hardly part."""
 
 
 def build(painting: Painting, device: torch.device, networks: Networks | None = None) -> Replacer:
@@ -100,7 +102,9 @@ def _painter(folder: Path, painting: Painting, device: torch.device, *, size: in
     coder = weights.read_autoencoder(folder, dtype=dtype, device=device)
     autoencoder = Autoencoder(coder, batch, side_by_side=on_cpu)
     quick = pipelines.quicker(folder, autoencoder)
-    return Painter(model, autoencoder, size, painting.coherence, quick, painting.mediate_every)
+    return Painter(
+        model, autoencoder, size, painting.coherence, quick, painting.mediate_every or EVERY
+    )
 
 
 def _check_inputs(painter: Painter, folder: Path) -> None:

@@ -121,7 +121,7 @@ def read_painter(
     autoencoder = _autoencoder(folder, networks, device)
     side = int(unet.config.sample_size) * autoencoder.factor
     quick = _mediating(folder, networks, device, autoencoder)
-    return Painter(model, autoencoder, side, painting.coherence, quick, painting.mediate_every)
+    return Painter(model, autoencoder, side, painting.coherence, quick, painting.mediate_every or 1)
 
 
 def _control(

@@ -249,7 +249,7 @@ def test_prompt_p1_and_repeatability(pipelines: dict[int, Path], channels: int) 
     assert not np.array_equal(first, replacer.sketch(clip, 4).paint(plan))
     assert replacer.non_interference
     assert replacer.inpaints == (channels == 9)
-    assert len(plan.sigmas) == 4  # the second of three steps, each time
+    assert len(plan.sigmas) == 4 * 2  # all of three steps but the last, each time
 
 
 def test_prompt_decides_and_guidance_counts(pipelines: dict[int, Path]) -> None:
