@@ -471,7 +471,7 @@ def test_p3_a_painter_that_fails_leaves_nothing(tmp_path, monkeypatch):
         raise RuntimeError("painted")
 
     job = veil()
-    monkeypatch.setattr("anonymizer.pipeline.paint", fail)
+    monkeypatch.setattr("anonymizer.pipeline._lay", fail)
     with pytest.raises(RuntimeError, match="painted"):
         job.file(film(tmp_path / "in.mp4"), tmp_path / "out.mp4")
     assert {path.name for path in tmp_path.iterdir()} == {"in.mp4"}
