@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from heapq import merge
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import av
 from av.container import OutputContainer
@@ -64,6 +64,7 @@ class CopiedStreams:
         """Streams left out on purpose, in words."""
         self.warnings: list[str] = []
         """Streams that people would miss, lost for what cannot be helped, in words."""
+        self._from_zero = False
         self._waiting: Iterator[av.Packet[Stream]] = iter(())
         self._first: av.Packet[Stream] | None = None
 
@@ -157,6 +158,9 @@ class CopiedStreams:
     def start(self) -> None:
         """Begin to read packets; after the last ``add_to``."""
         targets = self._targets
+        self._from_zero = any(
+            target.container.format.name in _FROM_ZERO for target in targets.values()
+        )
         attached = AttachmentStream
         streams = [stream for index, stream in enumerate(self._source.streams) if index in targets]
         streams = [stream for stream in streams if not isinstance(targets[stream.index], attached)]
@@ -168,9 +172,19 @@ class CopiedStreams:
 
     def _retargeted(self, copies: Iterator[av.Packet[Stream]]) -> Iterator[av.Packet[Stream]]:
         for packet in copies:
-            if not _is_pause(packet):
-                packet.stream = self._targets[packet.stream_index]
-                yield packet
+            if _is_pause(packet):
+                continue
+            if self._from_zero and packet.pts is not None and packet.pts < 0:
+                self._warn_of_lead_in(packet.stream)
+                continue
+            packet.stream = self._targets[packet.stream_index]
+            yield packet
+
+    def _warn_of_lead_in(self, stream: Stream) -> None:
+        """Players hide what is before 0, and those containers move the whole film to hold it."""
+        warning = f"{_named(stream)} begins before 0, and Matroska cannot; left out up to there"
+        if warning not in self.warnings:
+            self.warnings.append(warning)
 
     def packets(self, until: Fraction | None) -> Iterator[av.Packet[Stream]]:
         """Packets that come before ``until`` seconds, or all that are left, ready to be muxed."""
@@ -185,6 +199,10 @@ class CopiedStreams:
         if self._first is None:
             self._first = next(self._waiting, None)
         return self._first
+
+
+_FROM_ZERO: Final = ("matroska", "webm")
+"""Containers without negative times."""
 
 
 def _added(output: OutputContainer, stream: Stream, path: Path) -> Stream:

@@ -82,10 +82,15 @@ class VideoSink:
             stack.callback(self._recorder.abandon)
             self._behind = stack.enter_context(Behind("encode"))
             self._exit = stack.pop_all()
+        self._copied = copied
         self.kept, self.dropped = copied.kept, copied.dropped
         self.streams = copied.outcomes
-        self.warnings = [*lost(self._path, self._info, self._encoding), *copied.warnings]
+        self._gather_warnings()
         return self
+
+    def _gather_warnings(self) -> None:
+        """What is known before the work, and after it what was found on the way."""
+        self.warnings = [*lost(self._path, self._info, self._encoding), *self._copied.warnings]
 
     def write(self, frame: Frame) -> None:
         """Append one frame.
@@ -131,3 +136,4 @@ class VideoSink:
         with writing(self._path):
             self._behind(self._recorder.finish)
             self._behind.finish()
+        self._gather_warnings()

@@ -110,3 +110,23 @@ def test_the_command_keeps_what_is_named_and_the_report_says_so(tmp_path):
     assert report["streams"][index]["fate"] == "copied"
     assert report["streams"][index]["reason"] == "kept by name"
     assert b"latitude 51.5" in (tmp_path / "a_anonymized.mp4").read_bytes()
+
+
+def test_sound_that_begins_before_zero_moves_no_picture_in_matroska(tmp_path):
+    source = make_video(tmp_path / "a.mp4", audio="aac")
+    assert stamps(source, "audio")[0] < 0
+    sink = rewritten(source, tmp_path / "b.mkv")
+    assert stamps(tmp_path / "b.mkv", "video") == stamps(source, "video")
+    later = [time for time in stamps(source, "audio") if time >= 0]
+    assert stamps(tmp_path / "b.mkv", "audio") == pytest.approx(later, abs=1e-3)
+    assert [warning for warning in sink.warnings if "begins before 0" in warning]
+    whole = rewritten(source, tmp_path / "c.mp4")
+    assert stamps(tmp_path / "c.mp4", "audio") == stamps(source, "audio")
+    assert not any("begins before 0" in warning for warning in whole.warnings)
+
+
+def stamps(path: Path, kind: str) -> list[float]:
+    """Seconds of all packets of the stream of a kind, in order of presentation."""
+    with av.open(str(path)) as file:
+        stream = next(stream for stream in file.streams if stream.type == kind)
+        return sorted(float((p.pts or 0) * p.time_base) for p in file.demux(stream) if p.size)
