@@ -6,6 +6,8 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from threadpoolctl import threadpool_limits
+
 import detectors
 import mediators
 from anonymizer import plain
@@ -33,6 +35,15 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def steady() -> None:
+    """Let NumPy multiply matrices in one thread: more round sums as they happen to divide them.
+
+    Measured on an AVX2 processor: pictures painted where NumPy had one thread, as in Ray's workers,
+    were not those of two. Networks have threads of their own, whose sums do not depend on them.
+    """
+    threadpool_limits(1, user_api="blas")
+
+
 def device(name: str) -> torch.device:
     """The torch device that ``name`` means here; ``auto`` takes the best one there is.
 
@@ -55,6 +66,7 @@ def device(name: str) -> torch.device:
 
 def detector(settings: Settings) -> Detector:
     """The detector that the settings name, or several as one (``a+b``)."""
+    steady()
     if settings.device not in ("auto", "cpu"):
         device(settings.device)  # the same words for every part
     names = detectors.named(settings.detection.detector)
@@ -124,6 +136,7 @@ def attentive(settings: Settings, finder: Detector) -> Detector:
 
 def studio(settings: Settings) -> Studio:
     """The parts that paint, as the settings name them."""
+    steady()
     painting = settings.painting
     plainly = mediators.load("none", {})
     small = Brush(plain.build(painting.small_faces), plainly)
@@ -137,6 +150,7 @@ def studio(settings: Settings) -> Studio:
 
 def troupe(settings: Settings) -> Troupe:
     """The parts that tell films anew, as the settings name them."""
+    steady()
     import torch
 
     mediator = _mediator(settings)  # first: a wrong name is said before weights are read

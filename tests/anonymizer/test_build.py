@@ -1,6 +1,7 @@
 """Which parts the settings lead to."""
 
 import pytest
+from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from anonymizer import build
 from anonymizer.errors import MissingWeights, UnknownPart, UsageError
@@ -30,6 +31,14 @@ def test_faces_are_read_by_default():
     reading = build.attentive(Settings(), detector)
     assert isinstance(reading, Reading)
     assert reading.detector is detector
+
+
+@pytest.mark.parametrize("part", [build.detector, build.studio])
+def test_products_take_one_thread_whatever_the_number_of_cores(part):
+    with threadpool_limits(2, user_api="blas"):
+        part(Settings(painting=Painting(replace="cover")))
+        pools = ThreadpoolController().select(user_api="blas").info()
+        assert {pool["num_threads"] for pool in pools} == {1}
 
 
 def settings(names: str, **options: dict[str, object]) -> Settings:
