@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from heapq import merge
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
 import av
-from av.container import OutputContainer
+from av.container import Container, OutputContainer
 from av.stream import AttachmentStream, Stream
 
 from anonymizer.errors import UsageError
@@ -158,8 +158,8 @@ class CopiedStreams:
     def start(self) -> None:
         """Begin to read packets; after the last ``add_to``."""
         targets = self._targets
-        self._from_zero = any(
-            target.container.format.name in _FROM_ZERO for target in targets.values()
+        self._from_zero = not _is_matroska(self._source) and any(
+            _is_matroska(target.container) for target in targets.values()
         )
         attached = AttachmentStream
         streams = [stream for index, stream in enumerate(self._source.streams) if index in targets]
@@ -174,14 +174,14 @@ class CopiedStreams:
         for packet in copies:
             if _is_pause(packet):
                 continue
-            if self._from_zero and packet.pts is not None and packet.pts < 0:
+            if self._from_zero and _is_lead_in(packet):
                 self._warn_of_lead_in(packet.stream)
                 continue
             packet.stream = self._targets[packet.stream_index]
             yield packet
 
     def _warn_of_lead_in(self, stream: Stream) -> None:
-        """Players hide what is before 0, and those containers move the whole film to hold it."""
+        """Players hide what is before 0, and Matroska would move the whole film to hold it."""
         warning = f"{_named(stream)} begins before 0, and Matroska cannot; left out up to there"
         if warning not in self.warnings:
             self.warnings.append(warning)
@@ -199,10 +199,6 @@ class CopiedStreams:
         if self._first is None:
             self._first = next(self._waiting, None)
         return self._first
-
-
-_FROM_ZERO: Final = ("matroska", "webm")
-"""Containers without negative times."""
 
 
 def _added(output: OutputContainer, stream: Stream, path: Path) -> Stream:
@@ -253,6 +249,15 @@ def _codec(stream: Stream) -> str:
 def _is_pause(packet: av.Packet[Stream]) -> bool:
     """Whether it only says that MP4 shows no text; the muxer writes those pauses by itself."""
     return packet.size == 2 and _codec(packet.stream) == "mov_text" and bytes(packet) == b"\0\0"
+
+
+def _is_matroska(file: Container) -> bool:
+    return any(name in ("matroska", "webm") for name in file.format.name.split(","))
+
+
+def _is_lead_in(packet: av.Packet[Stream]) -> bool:
+    """Whether it comes before 0 and Matroska is not told of it, as it is by the headers of Opus."""
+    return packet.pts is not None and packet.pts < 0 and _codec(packet.stream) != "opus"
 
 
 def _time(packet: av.Packet[Stream]) -> Fraction:
