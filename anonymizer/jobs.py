@@ -28,7 +28,7 @@ from anonymizer.pipeline import Progress, Studio
 from anonymizer.plan import Plan
 from anonymizer.planfile import PlanFile
 from anonymizer.protocols import Detector
-from anonymizer.rendering import Task, Written, joined, opened, whole
+from anonymizer.rendering import Task, Written, joined, opened, painted_again, whole
 from anonymizer.report import Report, Verification
 from anonymizer.settings import Settings
 from anonymizer.sparing import Witness, written
@@ -105,10 +105,12 @@ class Anonymizer:
             task = Task(source, film, before, plan, self.crew)
             made, seen = self._made(task, others, parts, target, seconds, progress)
             if any(one.doubts for one in seen) and self.settings.checking.on_doubt == "cover":
-                with outcomes.timed(seconds, "repair"):
+                with outcomes.timed(seconds, "repair"), ExitStack() as stack:
+                    doubted = {doubt.frame for doubt in seen[0].doubts}
                     task = alongside.mended_task(task, seen[0])
                     others = alongside.mended(others, seen[1:])
-                    made, again = self._made(task, others, None, target, {}, progress)
+                    parts = parts and painted_again(task, parts, doubted, target, stack, progress)
+                    made, again = self._made(task, others, parts, target, {}, progress)
                     pairs = zip(again, seen, strict=True)
                     seen = [replace(one, repaired=earlier.doubts) for one, earlier in pairs]
             if fingerprint.of_file(source) != before:

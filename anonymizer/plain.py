@@ -1,7 +1,8 @@
 """Replacers without a model: solid cover, blur, mosaic. Baselines, and what small faces get.
 
 ``cover`` looks only at what surrounds the protected area (P1 holds). ``blur`` and ``mosaic`` are
-made of the face itself: they are for those who name them, never a fallback.
+made of the face itself: they are for those who name them, never a fallback. Where they change
+hardly anything, as on a face that is one dark or distant spot already, there is a cover instead.
 """
 
 from __future__ import annotations
@@ -16,12 +17,15 @@ from numpy.typing import NDArray
 from anonymizer import crops
 from anonymizer.data import Clip
 from anonymizer.errors import UnknownPart
+from anonymizer.likeness import ALIKE, likeness
 from anonymizer.protocols import Mediation, Replacer
 
 APART: Final = 12.0
 """Levels of 255 between a cover and what is around it."""
 SIZE: Final = 128
 """Side of the crops that plain replacers ask for."""
+HIDDEN: Final = ALIKE - 0.1
+"""Likeness up to which a blurred or tiled face counts as hidden; a look at the film asks less."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,7 +74,7 @@ class Blur:
             cv2.GaussianBlur(crop, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
             for crop in clip.pixels[clip.lead :]
         ]
-        return Painted(clip, np.stack(blurred).astype(np.uint8))
+        return _unlike(clip, np.stack(blurred).astype(np.uint8))
 
 
 class Mosaic:
@@ -90,7 +94,18 @@ class Mosaic:
             for crop in clip.pixels[clip.lead :]
         ]
         tiled = [cv2.resize(few, side, interpolation=cv2.INTER_NEAREST) for few in cells]
-        return Painted(clip, np.stack(tiled).astype(np.uint8))
+        return _unlike(clip, np.stack(tiled).astype(np.uint8))
+
+
+def _unlike(clip: Clip, pixels: NDArray[np.uint8]) -> Painted:
+    """Changed originals (N, S, S, 3), or covers if one of them still looks as it did."""
+    new = slice(clip.lead, None)
+    for before, after, mask in zip(clip.pixels[new], pixels, clip.mask[new], strict=True):
+        x, y, width, height = cv2.boundingRect((mask > 0).astype(np.uint8))
+        alike = likeness(before, after, (x, y, x + width, y + height))
+        if alike is not None and alike > HIDDEN:
+            return Cover().sketch(clip, 0)
+    return Painted(clip, pixels)
 
 
 _REPLACERS: Final[dict[str, type[Cover | Blur | Mosaic]]] = {

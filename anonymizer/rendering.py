@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from anonymizer.video.native import layout_of
 from anonymizer.video.runs import Run, write_run
 from anonymizer.video.sink import VideoSink
 from anonymizer.video.source import VideoSource
+from anonymizer.video.temporary import unfinished
 from anonymizer.video.timetable import Indivisible
 
 
@@ -125,6 +127,34 @@ def run(
         UnwritableOutput: if the part cannot be written.
     """
     encode(task, frames, part, encoding_of(task, target), progress)
+
+
+def painted_again(
+    task: Task,
+    parts: Mapping[range, Path],
+    changed: Collection[int],
+    target: Path,
+    stack: ExitStack,
+    progress: Progress | None = None,
+) -> dict[range, Path]:
+    """The parts of a film whose plan was changed, those with such frames made anew.
+
+    What is added to a plan ends with the shot that it is in, and parts end with shots, too.
+
+    Args:
+        task: The film, with its new plan.
+        parts: Made by the old one.
+        changed: Indices of the frames for which the plan was changed.
+        target: File that they are going to be joined to.
+        stack: When it ends, what was made here is gone.
+        progress: Told after every chunk.
+    """
+    renewed = dict(parts)
+    for frames in parts:
+        if any(index in frames for index in changed):
+            renewed[frames] = stack.enter_context(unfinished(target))
+            run(task, frames, renewed[frames], target, progress)
+    return renewed
 
 
 def encode(

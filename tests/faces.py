@@ -12,7 +12,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+import mediators
+from anonymizer import plain
 from anonymizer.data import Box, Face, Frame
+from anonymizer.pipeline import Brush, Studio
 from tests.factories import TICK, five_points, picture
 
 MAGENTA = (255, 0, 255)
@@ -91,3 +94,20 @@ def find(image: NDArray[np.uint8]) -> list[Face]:
             box = (float(x), float(y), float(x + width), float(y + height))
             faces.append(Face(box=box, score=0.9, landmarks=five_points(box)))
     return faces
+
+
+def forgetting(frame: int, *, wrong: bool = False) -> Studio:
+    """A studio whose brush leaves the original face in one frame."""
+
+    class Leaky:
+        size = 64
+
+        def sketch(self, clip, seed):
+            pixels = plain.Cover().sketch(clip, seed).pixels.copy()
+            for at, index in enumerate(clip.indices[clip.lead :]):
+                if index == frame:
+                    pixels[at] = clip.pixels[clip.lead + at]
+            return plain.Painted(clip, pixels)
+
+    brush = Brush(Leaky(), mediators.load("none", {}))
+    return Studio(brush, brush, min_face=0, cover=brush if wrong else None)

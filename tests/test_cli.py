@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 import cli
 from anonymizer.reportschema import schema
-from tests.anonymizer.test_jobs import film, forgetting
-from tests.faces import MarkerDetector
+from tests.anonymizer.test_jobs import film
+from tests.faces import MarkerDetector, forgetting
 from tests.films import Film, make_sound, truncate
 
 ROOT = Path(__file__).resolve().parents[1]

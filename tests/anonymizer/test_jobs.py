@@ -31,7 +31,7 @@ from anonymizer.settings import Checking, Media, Painting, Settings
 from anonymizer.verify import Second
 from anonymizer.video.media import open_sink, open_source
 from anonymizer.video.native import layout_of, planes_of
-from tests.faces import MarkerDetector, find, marked
+from tests.faces import MarkerDetector, find, forgetting, marked
 from tests.films import Film
 
 SIZE = (160, 120)
@@ -199,23 +199,6 @@ def test_the_result_has_an_ordinary_mode(tmp_path):
     mask = os.umask(0)
     os.umask(mask)
     assert stat.S_IMODE((tmp_path / "out.mp4").stat().st_mode) == 0o666 & ~mask
-
-
-def forgetting(frame: int, *, wrong: bool = False) -> Studio:
-    """A studio whose brush leaves the original face in one frame."""
-
-    class Leaky:
-        size = 64
-
-        def sketch(self, clip, seed):
-            pixels = plain.Cover().sketch(clip, seed).pixels.copy()
-            for at, index in enumerate(clip.indices[clip.lead :]):
-                if index == frame:
-                    pixels[at] = clip.pixels[clip.lead + at]
-            return plain.Painted(clip, pixels)
-
-    brush = Brush(Leaky(), mediators.load("none", {}))
-    return Studio(brush, brush, min_face=0, cover=brush if wrong else None)
 
 
 def drawn_with_structure(index: int) -> np.ndarray:

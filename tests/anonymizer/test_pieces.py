@@ -16,7 +16,7 @@ from anonymizer.planfile import PlanFile, text_of
 from anonymizer.report import Report
 from anonymizer.settings import Checking, Media, Painting, Settings
 from anonymizer.video.source import VideoSource
-from tests.faces import MarkerDetector, find, marked
+from tests.faces import MarkerDetector, find, forgetting, marked
 from tests.films import make_video
 from tests.media import X264
 
@@ -124,6 +124,39 @@ def test_pieces_show_what_the_whole_film_shows(tmp_path, replaced, suffix):
     again = replace(report, warnings=whole.warnings, smart_copy=whole.smart_copy, **plainly)
     assert again == replace(whole, **plainly)
     assert set(report.seconds) == {"find", "paint", "check"}
+
+
+def test_p5_where_a_face_was_left_only_that_piece_is_painted_again(tmp_path):
+    def drawn(index: int) -> np.ndarray:
+        seed = 7 * sum(index >= cut for cut in CUTS)
+        return marked(index, box_at(index), size=(SIZE[1], SIZE[0]), seed=seed, secret=4)
+
+    source = film(tmp_path, draw=drawn)
+    leaky = Anonymizer(
+        Settings(seed=4, checking=ALONE), detector=MarkerDetector(), studio=forgetting(25)
+    )
+    plan = searched(leaky, source, 16)
+    parts = {}
+    for part in pieces.to_paint(plan, frames=10):
+        parts[part] = tmp_path / str(part.start)
+        pieces.painted(leaky, source, plan, part, parts[part], tmp_path / "out.mp4")
+    assert list(parts) == [range(20), range(20, 34), range(34, 50)]
+    before = {path: path.read_bytes() for path in parts.values()}
+    told: list[tuple[str, int]] = []
+    report = leaky.file(
+        source,
+        tmp_path / "out.mp4",
+        planned=plan,
+        parts=parts,
+        progress=lambda stage, done, _: told.append((stage, done)),
+    )
+    assert [doubt.frame for doubt in report.verification.repaired] == [25]
+    assert report.verification.verdict == "repaired"
+    assert {done for stage, done in told if stage == "paint"} == {34}
+    assert {path: path.read_bytes() for path in parts.values()} == before
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"in.mp4", "out.mp4", "0", "20", "34"}
+    assert not any(find(frame.image) for frame in VideoSource(tmp_path / "out.mp4"))
 
 
 def test_bytes_do_not_depend_on_who_did_it(tmp_path):

@@ -9,7 +9,7 @@ from anonymizer import plain
 from anonymizer.data import Clip
 from anonymizer.errors import UnknownPart
 from mediators import load
-from tests.factories import clip, picture
+from tests.factories import clip
 
 NAMES = ("cover", "blur", "mosaic")
 
@@ -84,10 +84,21 @@ def test_a_blur_removes_what_is_smaller_than_a_face():
 
 
 def test_a_blur_keeps_the_tone_in_place():
-    given = dataclasses.replace(
-        clip(T=1, S=64), pixels=np.stack([np.full_like(picture((64, 64)), 90)])
-    )
-    assert (replaced("blur", given) == 90).all()
+    fine = np.random.default_rng(1).integers(60, 121, (1, 64, 64, 3)).astype(np.uint8)
+    fine[:, :, 32:] += 100
+    made = replaced("blur", dataclasses.replace(clip(T=1, S=64), pixels=fine))
+    assert made[0, :, 0].mean() == pytest.approx(90, abs=5)
+    assert made[0, :, -1].mean() == pytest.approx(190, abs=5)
+
+
+@pytest.mark.parametrize("name", ["blur", "mosaic"])
+def test_a_face_that_they_would_not_change_is_covered(name):
+    """One flat spot, as far away or in the dark: nothing could tell that it was hidden."""
+    given = clip(T=3, S=64)
+    pixels = given.pixels.copy()
+    pixels[1] = 90
+    given = dataclasses.replace(given, pixels=pixels)
+    np.testing.assert_array_equal(replaced(name, given), replaced("cover", given))
 
 
 def test_an_unknown_name_lists_the_known_ones():
