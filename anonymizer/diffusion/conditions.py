@@ -72,13 +72,12 @@ def composite(clip: Clip, guides: list[Guide]) -> Tensor:
     `head.composite.compose` on this face's area and its hidden rim; areas of other faces and what
     lies past the frame are filled from what can be seen around them.
     """
-    reach = max(1, clip.size // RIM)
-    near = F.max_pool2d(_new(clip.mask > 0, clip).float(), 2 * reach + 1, 1, reach) > 0
-    ours = near[:, 0].numpy()
+    reach = 2 * max(1, clip.size // RIM) + 1
+    near, new = np.ones((reach, reach), np.uint8), slice(clip.lead, None)
     made = [
-        compose(image, hidden, own, guide)
-        for image, hidden, own, guide in zip(
-            clip.context[clip.lead :], clip.hidden[clip.lead :], ours, guides, strict=True
+        compose(image, hidden, cv2.dilate((mask > 0).astype(np.uint8), near) > 0, guide)
+        for image, hidden, mask, guide in zip(
+            clip.context[new], clip.hidden[new], clip.mask[new], guides, strict=True
         )
     ]
     return torch.from_numpy(np.stack(made)).permute(0, 3, 1, 2)

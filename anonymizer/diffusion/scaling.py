@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from anonymizer import geometry
 from anonymizer.data import Clip
-from anonymizer.head.guide import Guide
+from anonymizer.head.guide import ONES, Guide
 
 
 def smaller_clip(clip: Clip, factor: int) -> Clip:
@@ -41,13 +41,13 @@ def smaller_guide(guide: Guide, factor: int) -> Guide:
     """The same drawing at a fraction of its size; colours count by their coverage."""
     if factor == 1:
         return guide
-    drawn = (guide.normals**2).sum(-1, keepdims=True) > 0
+    drawn = guide.head[..., None]
     planes = [guide.colour * drawn, guide.normals, guide.coverage[..., None], drawn]
     side = len(guide.coverage) // factor
     mean = cv2.resize(
         np.concatenate(planes, -1, dtype=np.float32), (side, side), interpolation=cv2.INTER_AREA
     )
-    length = np.sqrt((mean[..., 3:6] ** 2).sum(-1, keepdims=True))
+    length = np.sqrt(np.square(mean[..., 3:6]) @ ONES)[..., None]
     return Guide(
         colour=mean[..., :3] / np.maximum(mean[..., 7:], 1e-6),
         normals=mean[..., 3:6] / np.maximum(length, 1e-6),

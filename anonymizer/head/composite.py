@@ -68,7 +68,7 @@ def compose(
     """
     seen = np.where(hidden[..., None], 0, context.astype(np.float32) / 127.5 - 1)
     drawn = guide.colour * 2 - 1
-    head = np.any(guide.normals, axis=-1)
+    head = guide.head
     face = ours & hidden & (guide.coverage > FACE)
     on_head = np.where(face[..., None], drawn, seen)
     there = continued(on_head, np.where(face, 1, belongs(seen, ~hidden, head)))
@@ -91,7 +91,7 @@ def belongs(seen: Array, known: NDArray[np.bool_], head: NDArray[np.bool_]) -> A
     reach = 2 * round(NEAR * len(known)) + 1
     near = cv2.dilate(head.astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
     wall = continued(seen, known & ~near)
-    apart = np.abs(seen - wall).max(-1)
+    apart = np.maximum.reduce(cv2.split(np.abs(seen - wall)))
     other = ((apart - OTHER) / OTHER).clip(0, 1)
     return np.asarray(known * np.where(head, 1, near * other), np.float32)
 

@@ -36,6 +36,8 @@ SHADED_TEETH: Final = 0.55
 """Least light on teeth: the shade of the mouth alone would leave them grey."""
 SUNK: Final = 0.5
 """How far the lower teeth at least go down with the open jaw, head units."""
+ONES: Final = np.ones(3, np.float32)
+"""`values @ ONES` adds up channels, many times faster than a sum along so short an axis."""
 GUMS: Final = np.array([0.045, 0.013, 0.011], np.float32)
 """Linear RGB of the unlit inside of the mouth."""
 
@@ -51,6 +53,11 @@ class Guide:
     where the film's own hair or skin is to go on."""
     normals: Array
     """(S, S, 3) unit view-space normals (x right, y up, z to the viewer), 0 where uncovered."""
+
+    @property
+    def head(self) -> NDArray[np.bool_]:
+        """(S, S) where the head is drawn at all, scalp and ears included."""
+        return np.asarray(np.square(self.normals) @ ONES > 0)
 
 
 def srgb_from_linear(linear: NDArray[np.floating]) -> Array:
@@ -249,7 +256,7 @@ def draw_guide(
     total, covered = _average(size, hits, values)
     count = np.maximum(covered, 1)[..., None]
     normals = total[..., 3:6]
-    length = np.maximum(np.sqrt((normals * normals).sum(2, keepdims=True)), 1e-6)
+    length = np.maximum(np.sqrt(np.square(normals) @ ONES), 1e-6)[..., None]
     colour = srgb_from_linear(total[..., :3] / count)
     coverage = np.asarray((total[..., 6] / SAMPLES**2).clip(0, 1), np.float32)
-    return Guide(colour, coverage, normals / length)
+    return Guide(colour, coverage, np.asarray(normals / length, np.float32))

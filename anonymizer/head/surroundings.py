@@ -60,8 +60,7 @@ def surrounded(
     own = painted.astype(np.float32) / 127.5 - 1
     seen = np.where(hidden[..., None], 0, context.astype(np.float32) / 127.5 - 1)
     skin = _larger(continued(own[HALF], solid[HALF]), len(hidden))
-    head = np.any(guide.normals, axis=-1)
-    smooth = _behind(seen[HALF], hidden[HALF], head[HALF], skin[HALF], solid[HALF])
+    smooth = _behind(seen[HALF], hidden[HALF], guide.head[HALF], skin[HALF], solid[HALF])
     around = _larger(smooth, len(hidden)) + _texture(seen, hidden)
     face = np.where(solid[..., None], own, skin)
     laid = around + guide.coverage[..., None] * (face - around)

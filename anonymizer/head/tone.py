@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer.head.guide import Guide, linear_from_srgb, srgb_from_linear
+from anonymizer.head.guide import ONES, Guide, linear_from_srgb, srgb_from_linear
 
 Array = NDArray[np.float32]
 
@@ -68,11 +68,12 @@ def _skin_likeness(logs: Array) -> Array:
 
 def _mean(logs: Array, weights: Array) -> Array:
     """Weighted mean (3,) of log colours, drawn to its own centre once against outliers."""
-    total = float(weights.sum()) + 1e-9
-    centre = (logs * weights[..., None]).sum((0, 1)) / total
-    off = ((logs - centre) ** 2).sum(-1)
-    firm = weights / (1 + off / 0.25)
-    sums = (logs * firm[..., None]).sum((0, 1)) + 1e-9 * centre
+    flat = weights.ravel()
+    evident = np.flatnonzero(flat)
+    rows, flat = logs.reshape(-1, 3)[evident], flat[evident]
+    centre = flat @ rows / (float(flat.sum()) + 1e-9)
+    firm = flat / (1 + np.square(rows - centre) @ ONES / 0.25)
+    sums = firm @ rows + 1e-9 * centre
     return np.asarray(sums / (float(firm.sum()) + 1e-9), np.float32)
 
 
@@ -113,7 +114,7 @@ def tone_gain(
     weights = _skin_likeness(logs) * near * brightness**BRIGHT
     evidence = float(weights.mean())
     trust = evidence / (evidence + EVIDENCE)
-    around = float((logs.mean(-1) * near).sum() / (near.sum() + 1e-6)) + 1.9
+    around = float((logs @ ONES / 3 * near).sum() / (near.sum() + 1e-6)) + 1.9
     exposure = EXPOSURE_SHARE * around * float(near.sum() / (near.sum() + 1.0))
     own = _own_tone(guide, linear_from_srgb(guide.colour))
     return _gain(own, _mean(logs, weights), trust, exposure)
@@ -141,7 +142,7 @@ def with_gain(guide: Guide, gain: NDArray[np.floating]) -> Guide:
     """
     before = linear_from_srgb(guide.colour)
     level = float(np.exp(_own_tone(guide, before) @ LUMA))
-    drawn = guide.colour.any(-1)  # the rest is black in any light
+    drawn = guide.colour @ ONES > 0  # the rest is black in any light
     colour = np.zeros_like(before)
     colour[drawn] = srgb_from_linear(_relit(before[drawn], level, gain))
     return replace(guide, colour=colour)
