@@ -26,3 +26,11 @@ def whole(name: str, value: object, low: int, high: float = float("inf")) -> Non
     if not isinstance(value, int) or isinstance(value, bool):
         raise UsageError(f"{name} must be a whole number, got {value!r}")
     between(name, value, low, high)
+
+
+def spacing(name: str, value: object) -> int:
+    """A whole number from 1, perhaps in digits, where ``auto`` would have been legal, too."""
+    number = int(value) if isinstance(value, str) and value.isdecimal() else value
+    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+        raise UsageError(f"{name} must be auto or a whole number from 1, got {value!r}")
+    return number

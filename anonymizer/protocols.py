@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -156,6 +156,33 @@ class Mediation(Protocol):
         ...
 
 
+class Sparse(Protocol):
+    """Key frames among the N new crops of a clip, and the way from them to the others."""
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """Of the K key frames, increasing, from 0 to N - 1."""
+        ...
+
+    @property
+    def mediation(self) -> Mediation:
+        """Of the key frames alone; what it is told is carried on by that of all crops."""
+        ...
+
+    def spread(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What all crops ``(N, S, S, C)`` show of values ``(K, S, S, C)`` at the key frames."""
+        ...
+
+
+@runtime_checkable
+class Keyed(Mediation, Protocol):
+    """A mediation that knows the way from some frames to all others."""
+
+    def sparse(self, every: int | None) -> Sparse:
+        """Key frames no more than ``every`` frames apart; None for as few as the film allows."""
+        ...
+
+
 class Mediator(Protocol):
     """Makes frames agree."""
 
@@ -198,6 +225,7 @@ __all__ = [
     "Clip",
     "Detector",
     "FlowEstimator",
+    "Keyed",
     "Mediation",
     "Mediator",
     "Reader",
@@ -206,5 +234,6 @@ __all__ = [
     "Sink",
     "Sketch",
     "Source",
+    "Sparse",
     "provider_of",
 ]

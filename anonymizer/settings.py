@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from anonymizer.errors import UsageError
-from anonymizer.legal import between, choose, whole
+from anonymizer.legal import between, choose, spacing, whole
 from anonymizer.networks import Networks, Translation
 
 Replace = Literal["face", "cover", "blur", "mosaic"]
@@ -79,6 +79,10 @@ class Painting:
     mediate_every: int | None = None
     """Frames are made to agree on pixels in every so many steps, counted back from the last but
     one; None is 2 for the built-in model, which starts from a drawing, and 1 for others."""
+    keyframes: int | Literal["auto"] = "auto"
+    """Frames from one that is diffused to the next at most; those between are filled from both
+    along the pixels' trajectories, and diffused too where they show too much that is new. ``auto``
+    is 5 for the built-in model with ``medm``; others diffuse every frame."""
     model: str = "builtin"
     """``builtin``, or a folder or hub id of a diffusers inpainting pipeline."""
     prompt: str = "photo of a person, natural light"
@@ -111,6 +115,12 @@ class Painting:
         between("coherence", self.coherence, 0, 1)
         if self.mediate_every is not None:
             whole("mediate-every", self.mediate_every, 1)
+        if self.keyframes != "auto":
+            object.__setattr__(self, "keyframes", spacing("keyframes", self.keyframes))
+            if self.keyframes != 1 and (self.model, self.mediator) != ("builtin", "medm"):
+                raise UsageError(
+                    "keyframes are for the built-in model with medm; leave --keyframes out"
+                )
         between("guidance", self.guidance, 1, 50)
         between("strength", self.strength, 0.01, 1)
         whole("min-face", self.min_face, 0)

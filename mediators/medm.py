@@ -10,7 +10,7 @@ affair.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -21,6 +21,7 @@ from torch import Tensor
 from anonymizer.data import Carry, Clip
 from anonymizer.protocols import Mediation, Reference
 from mediators import _noise
+from mediators._between import key_places, spread
 from mediators._coding import Coded, Encoding, encode, key, resumed
 from mediators._flow import FLOWS, Correspond, estimated
 from mediators._repository import Anchor, Average, Repository
@@ -35,8 +36,10 @@ class MedmMediation:
     """Ids of the boundary frame, if there is one, and of the N new crops."""
     indices: NDArray[np.int64]
     """Frame index of every coded frame."""
+    slots: tuple[int, ...]
+    """Which of the coded frames are asked for: the new crops, or key frames among them."""
     repository: Repository
-    """Of the new crops only: pixels of the boundary frame count once, in ``past``."""
+    """Of these crops only: pixels of the boundary frame count once, in ``past``."""
     past: MedmCarry | None
     share: NDArray[np.float32]
     """``(N, M)`` of the carried values."""
@@ -44,12 +47,13 @@ class MedmMediation:
     """Frames that a mean may span."""
     average: Average = "mean"
     agreed: dict[float, Tensor] = field(default_factory=dict)
-    """Of each noise level asked for, the last crop (3, S, S) of the answer: what is handed on."""
+    """Of each noise level asked for, the last crop (3, S, S) of the answer: what is handed on. The
+    key frames, of which the last crop is one, share it with all crops."""
 
     @property
     def new(self) -> tuple[Coded, ...]:
-        """The N new crops."""
-        return self.encoding.frames[self.past is not None :]
+        """The N crops that are asked for."""
+        return tuple(self.encoding.frames[slot] for slot in self.slots)
 
     def noise(self, shape: tuple[int, ...], seed: int) -> Tensor:
         """Standard normal noise ``(N, C, h, w)``, moved along trajectories by the cell.
@@ -59,10 +63,9 @@ class MedmMediation:
         count, channels, height, width = shape
         if count != len(self.new):
             raise ValueError(f"noise must be for {len(self.new)} crops, got {count}")
-        skipped = len(self.indices) - count
         names = [
-            self._cells(coded, int(self.indices[skipped + at]), height, width)
-            for at, coded in enumerate(self.new)
+            self._cells(coded, int(self.indices[slot]), height, width)
+            for slot, coded in zip(self.slots, self.new, strict=True)
         ]
         return torch.from_numpy(_noise.normals(np.stack(names), channels, seed))
 
@@ -117,7 +120,34 @@ class MedmMediation:
         if self.past is not None:
             counts[: len(self.past.weights)] += self.past.weights
         where = origins(last, self.indices, self.past)
-        return handed_on(last, int(self.indices[-1]), self.agreed, counts, where)
+        return handed_on(last, int(self.indices[self.slots[-1]]), self.agreed, counts, where)
+
+    def sparse(self, every: int | None) -> Sparse:
+        """Key frames that are mediated by themselves, and the way from them to the others."""
+        ids = np.stack([coded.ids for coded in self.new])
+        places = key_places(ids, every)
+        chosen = list(places)
+        part = replace(
+            self,
+            slots=tuple(self.slots[at] for at in chosen),
+            repository=Repository.of(ids[chosen], self.encoding.count),
+            share=self.share[chosen],
+        )
+        return Sparse(places, part, ids)
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Sparse:
+    """Key frames among N new crops: an `anonymizer.protocols.Sparse`."""
+
+    places: tuple[int, ...]
+    mediation: MedmMediation
+    ids: NDArray[np.int32]
+    """``(N, S, S)`` of all new crops."""
+
+    def spread(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See `mediators._between.spread`."""
+        return spread(self.ids, self.places, values)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -148,6 +178,7 @@ class Medm:
         return MedmMediation(
             encoding=encoding,
             indices=np.array(clip.indices[first:]),
+            slots=tuple(range(past is not None, len(encoding.frames))),
             repository=repository,
             past=past,
             share=shares(self.rule, len(ids), weights, counts),

@@ -8,9 +8,8 @@ core of the painted area.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -25,7 +24,8 @@ from anonymizer.bench.stages import changed
 from anonymizer.data import Carry, Clip, Frame
 from anonymizer.pipeline import Studio
 from anonymizer.plan import Plan
-from anonymizer.protocols import Mediator, Reference
+from anonymizer.protocols import Mediator
+from mediators import none
 from mediators._flow import Dis, places
 
 SCENES: Final = ("subpixel", "drift", "pan", "shift", "zoom", "retreat", "rotation", "sway")
@@ -62,11 +62,10 @@ class Flow:
 
 
 @dataclass(frozen=True, slots=True)
-class Apart:
+class Apart(none.Alone):
     """No mediation, and noise of its own for every frame: what a painter of pictures does."""
 
-    indices: tuple[int, ...]
-    together: bool = False
+    indices: tuple[int, ...] = ()
 
     def noise(self, shape: tuple[int, ...], seed: int) -> Tensor:
         """Standard normal noise ``(N, C, h, w)``."""
@@ -76,22 +75,6 @@ class Apart:
         ]
         return torch.stack(rows)
 
-    def __call__(self, x0: Tensor, sigma: float) -> Tensor:
-        """``x0`` itself."""
-        return x0
-
-    def attach(
-        self,
-        model: Any,  # noqa: ANN401 - any torch module
-        reference: Reference | None = None,
-    ) -> AbstractContextManager[None]:
-        """Do nothing."""
-        return nullcontext()
-
-    def carry(self) -> Carry | None:
-        """Nothing."""
-        return None
-
 
 @dataclass(frozen=True, slots=True)
 class Alone:
@@ -99,7 +82,8 @@ class Alone:
 
     def prepare(self, clip: Clip, carry: Carry | None) -> Apart:
         """See `Apart`."""
-        return Apart(clip.indices[clip.lead :])
+        new = clip.indices[clip.lead :]
+        return Apart(len(new), new)
 
 
 def measure(

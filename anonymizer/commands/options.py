@@ -42,6 +42,10 @@ OPTIONS: Final[dict[str, tuple[Any, str]]] = {
         int,
         "Mediate every so many steps. Default: 2 for the built-in model, 1 for others.",
     ),
+    "painting.keyframes": (
+        str,
+        "Diffuse every so many frames and fill the others, or auto. Default: auto.",
+    ),
     "painting.model": (str, "builtin, or folder or hub id of a diffusers inpainting pipeline."),
     "painting.prompt": (str, "For models that take a prompt."),
     "painting.negative_prompt": (str, "What the prompt excludes."),

@@ -8,9 +8,11 @@ Of a clip only `context`, `hidden`, `mask`, `landmarks` and `motion` are read, n
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -25,11 +27,17 @@ from anonymizer.diffusion.schedule import descent
 from anonymizer.head.guide import Guide
 from anonymizer.head.model import HeadModel
 from anonymizer.head.surroundings import surrounded
+from anonymizer.protocols import Keyed
 from anonymizer.settings import Init, Match
 
 if TYPE_CHECKING:
     from anonymizer.data import Clip
-    from anonymizer.protocols import Mediation
+    from anonymizer.protocols import Mediation, Sparse
+
+
+SOFT: Final = 2.0
+"""Spread, in pixels of what is painted, of changes that are filled in: trajectories are not exact,
+and a fine change a pixel beside its place would show."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -46,6 +54,8 @@ class FaceReplacer:
     init: Init = "guide"
     match: Match = "tone"
     """Whether the film decides the tone of the skin, or the seed."""
+    every: int | None = 1
+    """Frames from one that is diffused to the next at most; None for as many as the film needs."""
     enlarged: int = 1
     """Crops have this many times the side of what is painted; the drawing fills the difference."""
 
@@ -129,19 +139,10 @@ class FaceSketch:
             FloatingPointError: if a result is not finite.
         """
         replacer = self.replacer
-        painter = replacer.painter.serving(mediation, len(self.composite))
-        drawn = painter.encoded(self.composite)
-        factor = painter.autoencoder.factor
-        cells = conditions.hidden_cells(self.clip, factor).to(painter.device)
-        shape = conditions.structures(self.guides, factor).to(painter.device)
-        condition = Condition(torch.cat([cells, drawn, shape], 1))
-        sigmas = descent(painter.model.schedule, replacer.start, replacer.steps)
-        noise = mediation.noise(tuple(drawn.shape), self.seed).to(painter.device)
-        x = sigmas[0] * noise + self._origin(drawn)
-        alone = painter.model.given(condition)
-        reference = painter.reference(alone, drawn, noise, drawn=True)
-        denoise = painter.agreed(alone, mediation, sigmas)
-        painted = painter.painted(denoise, x, sigmas, mediation, reference)
+        if replacer.every != 1 and isinstance(mediation, Keyed):
+            painted = self._filled(mediation.sparse(replacer.every))
+        else:
+            painted = self._diffused(mediation, range(len(self.composite)))
         if replacer.detail:
             drawings = self.moving.pixels[self.clip.lead :]
             scale = replacer.detail * self.clip.size
@@ -152,8 +153,39 @@ class FaceSketch:
         layers = zip(dimmed, *self.film, self.fine, strict=True)
         return np.stack([surrounded(*each) for each in layers])
 
-    def _origin(self, drawn: Tensor) -> Tensor | float:
+    def _filled(self, sparse: Sparse) -> NDArray[np.uint8]:
+        """Crops (N, S, S, 3): what painting changes of drawings is diffused at key frames only.
+
+        The drawings hold what moves, and all that is fine; what is painted over them goes on along
+        trajectories.
+        """
+        drawings = self.moving.pixels[self.clip.lead :].astype(np.float32)
+        keys = list(sparse.places)
+        changes = self._diffused(sparse.mediation, sparse.places) - drawings[keys]
+        changes = np.stack([cv2.GaussianBlur(each, (0, 0), SOFT) for each in changes])
+        filled = (drawings + sparse.spread(changes)).round().clip(0, 255)
+        return np.asarray(filled, np.uint8)
+
+    def _diffused(self, mediation: Mediation, places: Sequence[int]) -> NDArray[np.uint8]:
+        """The crops (K, S, S, 3) at some places, made real by the model."""
+        replacer, which = self.replacer, list(places)
+        painter = replacer.painter.serving(mediation, len(which))
+        drawn = painter.encoded(self.composite[which])
+        factor = painter.autoencoder.factor
+        cells = conditions.hidden_cells(self.clip, factor)[which].to(painter.device)
+        guides = [self.guides[at] for at in which]
+        shape = conditions.structures(guides, factor).to(painter.device)
+        condition = Condition(torch.cat([cells, drawn, shape], 1))
+        sigmas = descent(painter.model.schedule, replacer.start, replacer.steps)
+        noise = mediation.noise(tuple(drawn.shape), self.seed).to(painter.device)
+        x = sigmas[0] * noise + self._origin(drawn, which)
+        alone = painter.model.given(condition)
+        reference = painter.reference(alone, drawn, noise, drawn=True)
+        denoise = painter.agreed(alone, mediation, sigmas)
+        return painter.painted(denoise, x, sigmas, mediation, reference)
+
+    def _origin(self, drawn: Tensor, which: list[int]) -> Tensor | float:
         """The clean latents that sampling starts around."""
         if self.replacer.init == "source":
-            return self.replacer.painter.encoded(source(self.clip))
+            return self.replacer.painter.encoded(source(self.clip)[which])
         return drawn if self.replacer.init == "guide" else 0.0

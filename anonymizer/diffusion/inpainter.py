@@ -61,7 +61,14 @@ def builtin(painting: Painting, device: torch.device, folder: Path) -> FaceRepla
     _check_inputs(painter, folder)
     steps = painting.steps or steps
     return FaceReplacer(
-        painter, HeadModel.load(), start, steps, detail, painting.init, match=painting.match
+        painter,
+        HeadModel.load(),
+        start,
+        steps,
+        detail,
+        painting.init,
+        painting.match,
+        None if painting.keyframes == "auto" else painting.keyframes,
     )
 
 

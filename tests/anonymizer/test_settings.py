@@ -33,6 +33,11 @@ def test_defaults_are_the_documented_ones():
         (Painting, {"coherence": 1.5}, "coherence must be between 0 and 1, got 1.5"),
         (Painting, {"coherence": True}, "coherence must be between 0 and 1, got True"),
         (Painting, {"mediate_every": 0}, "mediate-every must be between 1"),
+        (Painting, {"keyframes": "some"}, "keyframes must be auto or a whole number from 1, got"),
+        (Painting, {"keyframes": 0}, "keyframes must be auto or a whole number from 1, got 0"),
+        (Painting, {"keyframes": True}, "keyframes must be auto or a whole number from 1, got"),
+        (Painting, {"keyframes": 4, "mediator": "none"}, "built-in model with medm; leave"),
+        (Painting, {"keyframes": 4, "model": "some/model"}, "built-in model with medm; leave"),
         (Painting, {"steps": 0}, "steps must be between 1 and 1000"),
         (Detection, {"recall": "best"}, "recall 'best'"),
         (Media, {"crf": 52}, "crf must be between 0 and 51"),
@@ -130,3 +135,9 @@ def test_non_interference_is_claimed_only_where_it_holds(painting, holds):
 )
 def test_motion_is_read_only_where_a_drawn_head_can_follow_it(values, follows):
     assert Settings().with_values(values).follows is follows
+
+
+def test_key_frames_may_be_told_in_digits_and_all_frames_are_legal_for_every_model():
+    assert Settings().with_values({"painting.keyframes": "4"}).painting.keyframes == 4
+    assert Painting(keyframes=1, model="some/model", mediator="none").keyframes == 1
+    assert Painting(model="some/model").keyframes == "auto"

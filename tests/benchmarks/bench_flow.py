@@ -55,9 +55,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--options", default="", help="TOML: options of mediators by name")
     parser.add_argument("--init", default="guide", choices=("guide", "noise"))
     parser.add_argument("--steps", type=int)
+    parser.add_argument("--keyframes", default="auto")
     parser.add_argument("--mediators", nargs="*", default=NAMES)
     wanted = parser.parse_args(arguments)
-    settings = Settings(painting=Painting(init=wanted.init, steps=wanted.steps))
+    settings = Settings(
+        painting=Painting(init=wanted.init, steps=wanted.steps, keyframes=wanted.keyframes)
+    )
     studio = build.studio(settings)
     options = tomllib.loads(wanted.options)
     print(f"{'scene':<12}{'mediator':<14}{'EPE (px)':>10}{'change':>10}")

@@ -28,8 +28,8 @@ def test_flow_that_is_a_pixel_off_is_measured_where_it_is_known():
 
 
 def test_single_pictures_have_noise_of_their_own_that_can_be_repeated():
-    first = flow.Apart((3, 4)).noise((2, 4, 5, 6), 7)
-    again = flow.Apart((4, 5)).noise((2, 4, 5, 6), 7)
+    first = flow.Apart(2, (3, 4)).noise((2, 4, 5, 6), 7)
+    again = flow.Apart(2, (4, 5)).noise((2, 4, 5, 6), 7)
     assert not np.allclose(first[0], first[1])
     np.testing.assert_array_equal(first[1], again[0])
 

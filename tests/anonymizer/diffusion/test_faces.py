@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from anonymizer.diffusion import inpainter
+from anonymizer.diffusion import inpainter, weights
 from anonymizer.diffusion.faces import FaceReplacer
 from anonymizer.head.canonical import MEAN_LANDMARKS, scaled
 from anonymizer.head.expression import MOTION
 from anonymizer.settings import Painting
+from mediators import medm, none
 from tests import factories
 from tests.anonymizer.diffusion import tiny
 
@@ -91,3 +92,67 @@ def test_the_setting_decides_who_decides_the_tone(tmp_path):
         larger = inpainter.enlarged(built)
         assert isinstance(larger, FaceReplacer)
         assert larger.match == match
+
+
+def painted(face, every, mediator=None, jaws=(0.0,) * 9):
+    still = clip(*jaws)
+    sketch = replace(face, every=every).sketch(still, 5)
+    return sketch, sketch.paint((mediator or medm.build()).prepare(sketch.moving, None))
+
+
+def counted(face, calls):
+    """The same painter; ``calls`` learns how many crops each call of its denoiser holds."""
+    model, painter = face.painter.model, face.painter
+    network = model.network
+
+    class Counting(torch.nn.Module):
+        config, dtype, device = network.config, network.dtype, network.device
+
+        def forward(self, x, *args, **kwargs):
+            calls.append(len(x))
+            return network(x, *args, **kwargs)
+
+    return replace(face, painter=replace(painter, model=replace(model, network=Counting())))
+
+
+def test_only_key_frames_are_diffused(face):
+    calls: list[int] = []
+    painted(counted(face, calls), 4)
+    every = list(calls)
+    calls.clear()
+    painted(counted(face, calls), 1)
+    assert sum(every) / sum(calls) == pytest.approx(3 / 9)
+
+
+def test_without_trajectories_every_frame_is_diffused(face):
+    calls: list[int] = []
+    painted(counted(face, calls), 4, none.build())
+    assert sum(calls) % 9 == 0
+
+
+def test_frames_between_key_frames_hardly_differ_from_diffused_ones():
+    """Of the model that ships: one that was not trained gives noise, which is not filled in."""
+    face = inpainter.builtin(Painting(), torch.device("cpu"), weights.builtin_folder())
+    still = factories.clip(T=5, S=face.size)
+    points = np.repeat(scaled(MEAN_LANDMARKS, face.size)[None], 5, 0)
+    still = replace(still, landmarks=points)
+
+    def result(every, seed=5):
+        sketch = replace(face, every=every).sketch(still, seed)
+        return sketch.paint(medm.build().prepare(sketch.moving, None)).astype(int)
+
+    core = factories.oval(face.size) == 1
+    dense = result(1)
+    off, apart = (np.abs(each - dense)[:, core].mean() for each in (result(4), result(1, seed=6)))
+    assert off < apart / 10
+
+
+def test_the_mouth_between_key_frames_opens_as_it_is_drawn(face):
+    jaws = [0.0, 0.5, 0.0, 0.5, 0.0]
+    sketch, result = painted(face, 4, jaws=jaws)
+    x, y = scaled(MEAN_LANDMARKS, tiny.SIZE)[3:].mean(0).round().astype(int)
+    reach = tiny.SIZE // 16
+    place = np.s_[:, y : y + 2 * reach, x - reach : x + reach]
+    drawn = sketch.moving.pixels[place].mean((1, 2, 3))
+    seen = result[place].mean((1, 2, 3))
+    assert np.corrcoef(drawn, seen)[0, 1] > 0.9
