@@ -15,6 +15,7 @@ from pathlib import Path
 
 from anonymizer.finding import Found
 from anonymizer.glances import Glance
+from anonymizer.plan import Plan
 from anonymizer.planfile import PlanFile
 from anonymizer.tasks import (
     Divided,
@@ -120,13 +121,21 @@ def _next(film: _Film, task: Task, result: Searched | Planned | Painted) -> list
         film.planned = result.planned
         film.folder.mkdir(mode=0o700, parents=True)
         if result.ranges:
-            return film.stage([_painting(film, which) for which in result.ranges])
+            plan = result.planned.plan
+            longest = sorted(result.ranges, key=lambda which: -_faces(plan, which))
+            return film.stage([_painting(film, which) for which in longest])
     elif isinstance(task, Painting):
         film.parts[task.which] = task.part
     assert film.planned is not None
     if film.waiting:
         return []
     return film.stage([Joining(film.unit, film.planned, dict(film.parts), tuple(film.seen))])
+
+
+def _faces(plan: Plan, which: range) -> int:
+    """Faces in a range, frame by frame: what is long to paint goes first, not to be waited for."""
+    tracks = plan.during(which.start, which.stop)
+    return sum(min(track.stop, which.stop) - max(track.start, which.start) for track in tracks)
 
 
 def _painting(film: _Film, which: range) -> Piece:

@@ -8,7 +8,8 @@ PART is one of
     equality  one worker, two workers and two actors of Ray: bytes and rows are compared
     overhead  `dataset` with one worker beside a loop over the Python API, in turn
     memory    resident size of one worker over 500 pictures and 20 films
-    split     a film of ten shots on one worker and on two, in turn
+    split     a film of ten shots on one worker and on two, in turn, on a core for each worker
+              (with --all-cores either may use all there are)
 
 The films are short cuts, at most 320 pixels wide, of the films in the folder CLIPS (default: the
 samples), every fourth one is drawn; pictures are single frames of them at 160 pixels.
@@ -125,9 +126,12 @@ def make_set(folder: Path, clips: Path, films: int, pictures: int, frames: int) 
         cv2.imwrite(str(folder / f"{number:03}.{suffix}"), cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
 
 
-def dataset(source: Path, target: Path, *words: str) -> dict[str, object]:
-    """One run of the command; its summary."""
+def dataset(source: Path, target: Path, *words: str, cores: int | None = None) -> dict[str, object]:
+    """One run of the command, on so many processor cores or on all; its summary."""
     command = [sys.executable, "-m", "anonymizer", "dataset", str(source), str(target), "--json"]
+    allowed = sorted(os.sched_getaffinity(0))
+    if cores is not None:
+        command = ["taskset", "--cpu-list", ",".join(map(str, allowed[:cores])), *command]
     done = subprocess.run([*command, *words], cwd=ROOT, stdout=subprocess.PIPE, check=False)
     if done.returncode not in (0, 1, 3):
         raise SystemExit(f"dataset ended with {done.returncode}")
@@ -257,7 +261,9 @@ def split(place: Path, chosen: argparse.Namespace, options: list[str]) -> None:
             words = ["--workers", str(workers), "--split-frames", str(len(frames) // SHOTS)]
             target = place / f"out-{turn}-{workers}"
             before = os.getloadavg()[0]
-            summary = dataset(place / "in", target, "--seed", "1", *words, *options)
+            cores = None if chosen.all_cores else workers
+            words = ["--seed", "1", *words, *options]
+            summary = dataset(place / "in", target, *words, cores=cores)
             walls.append(float(str(summary["seconds"])))
             print(f"{workers} workers: {walls[-1]:.1f} s, {summary['verdicts']}, load {before:.1f}")
         ratios.append(walls[0] / walls[1])
@@ -285,6 +291,9 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--frames", type=int, default=8)
     parser.add_argument("--shot", type=int, default=48, help="frames per shot of split")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--all-cores", action="store_true", help="split: let one worker use them all, too"
+    )
     chosen, options = parser.parse_known_args(words)
     with tempfile.TemporaryDirectory() as folder:
         PARTS[chosen.part](Path(folder), chosen, [word for word in options if word != "--"])
