@@ -23,8 +23,9 @@ SAME_FACE: Final = 0.4
 """IoU from which two boxes in one frame are of one face."""
 CONFIDENCE: Final = 0.95
 """Of the upper bound of the leak rate."""
-EMBEDDED: Final = 5
-"""An embedder looks at every so many frames: it takes long, and people do not change so fast."""
+EMBEDDED: Final = 12
+"""An embedder looks at each track first and then after so many frames: it takes long, and whoever
+is painted on a track stays the same."""
 SURE: Final = 0.5
 """Least score of what an embedder looks at: it cannot tell what is no face from another."""
 BATCH: Final = 8
@@ -48,6 +49,8 @@ class Second:
 class _Tally:
     faces: int = 0
     embedded: int = 0
+    looked: dict[int, int] = field(default_factory=dict)
+    """By track: the frame in which the embedder has seen it last."""
     doubts: list[Doubt] = field(default_factory=list)
     times: tuple[list[Fraction], list[Fraction]] = field(default_factory=lambda: ([], []))
     """Seconds of every frame read, of the original and of the output."""
@@ -195,41 +198,50 @@ def _compare(
     guessed: bool,
 ) -> None:
     """Add to the tally what one pair of frames shows."""
-    hidden, kept = _planned(plan, pair[0].index, guessed=guessed)
+    planned, kept = _planned(plan, pair[0].index, guessed=guessed)
+    hidden = [face for face, _ in planned]
     more = [face for face in seen if not _among(face, kept)]
-    wanted = [(face, "plan") for face in hidden] + [(face, finder) for face in more]
+    wanted = [(face, "plan", track) for face, track in planned]
     doubtful: list[Face] = []
-    for face, name in wanted:
+    for face, name, track in [*wanted, *((face, finder, None) for face in more)]:
         alike = likeness(pair[0].image, pair[1].image, face.box)
         if alike is None:  # outside of the picture
             continue
         tally.faces += name == "plan" or not _among(face, hidden)
-        distance = _recognised(pair, face, embedder, tally) if alike < ALIKE else None
+        distance = _recognised(pair, face, track, embedder, tally) if alike < ALIKE else None
         if (alike >= ALIKE or distance is not None) and not _among(face, doubtful):
             doubtful.append(face)
             tally.doubts.append(_doubt(pair, face, name, alike, distance))
 
 
-def _recognised(pair: Pair, face: Face, embedder: Embedder | None, tally: _Tally) -> float | None:
+def _recognised(
+    pair: Pair, face: Face, track: int | None, embedder: Embedder | None, tally: _Tally
+) -> float | None:
     """The embedder's distance, where it is so small that it takes both faces for one person's."""
-    if embedder is None or pair[0].index % EMBEDDED or face.score < SURE:
+    if embedder is None or face.score < SURE:
+        return None
+    index = pair[0].index
+    if track is not None and index - tally.looked.get(track, index - EMBEDDED) < EMBEDDED:
         return None
     distance = embedder.distance(pair[0].image, pair[1].image, face.box)
     if distance is None:
         return None
     tally.embedded += 1
+    if track is not None:
+        tally.looked[track] = index
     return distance if distance < embedder.threshold else None
 
 
-def _planned(plan: Plan, index: int, *, guessed: bool) -> tuple[list[Face], list[Face]]:
-    """Faces of a frame that are to be hidden, and those that are to be kept."""
-    hidden: list[Face] = []
+def _planned(plan: Plan, index: int, *, guessed: bool) -> tuple[list[tuple[Face, int]], list[Face]]:
+    """Faces of a frame that are to be hidden, with their tracks, and those that are to be kept."""
+    hidden: list[tuple[Face, int]] = []
     kept: list[Face] = []
     for track in plan.during(index, index + 1):
+        face = track.faces[index - track.start]
         if plan.action(track) == "keep":
-            kept.append(track.faces[index - track.start])
+            kept.append(face)
         elif guessed or track.origins[index - track.start] == "detected":
-            hidden.append(track.faces[index - track.start])
+            hidden.append((face, track.id))
     return hidden, kept
 
 

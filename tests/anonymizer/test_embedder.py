@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from anonymizer import build, embedder
-from anonymizer.data import Box, Face, Track
+from anonymizer.data import Box, Face, Origin, Track
 from anonymizer.errors import MissingWeights
 from anonymizer.plan import Plan
 from anonymizer.settings import Checking, Settings
@@ -94,28 +94,41 @@ def test_the_second_look_doubts_a_face_that_it_takes_for_the_person(judge, heads
     assert examine(reel([heads]), reel([mirrored]), planned).recognition is None
 
 
-def test_it_looks_at_every_fifth_frame_and_at_sure_faces_only():
+def test_it_looks_at_sure_faces_of_each_track_first_and_then_at_every_twelfth_frame():
     class Counting:
         name, threshold, false_match_rate = "counting", 0.5, 0.1
 
         def __init__(self) -> None:
-            self.looks = 0
+            self.looks: list[float] = []
 
         def distance(self, before, after, box):
-            self.looks += 1
+            self.looks.append(box[0])
             return 1.0
 
-    counting = Counting()
-    images = [picture((72, 96), seed=1) for _ in range(11)]
-    others = [picture((72, 96), seed=2) for _ in range(11)]
-    planned = Plan(np.arange(11), (0,), (track(count=11),))
-    seen = examine(reel(images), reel(others), planned, embedder=counting)
-    assert counting.looks == 3
-    assert seen.recognition is not None
-    assert seen.recognition.faces == 3
-    unsure = Track(0, 0, 0, tuple(Face(BOX, 0.49) for _ in range(11)), ("detected",) * 11)
-    examine(reel(images), reel(others), Plan(np.arange(11), (0,), (unsure,)), embedder=counting)
-    assert counting.looks == 3
+    def looks(*tracks: Track) -> list[float]:
+        counting = Counting()
+        images, others = ([picture((72, 96), seed=seed) for _ in range(30)] for seed in (1, 2))
+        planned = Plan(np.arange(30), (0,), tracks)
+        seen = examine(reel(images), reel(others), planned, embedder=counting)
+        assert seen.recognition is not None
+        assert seen.recognition.faces == len(counting.looks)
+        return counting.looks
+
+    def sure(number: int, start: int, *scores: float) -> Track:
+        """A track whose box tells the frame by its left edge."""
+        faces = tuple(
+            Face((BOX[0] + at / 100, *BOX[1:]), score) for at, score in enumerate(scores, start)
+        )
+        detected: Origin = "detected"
+        return Track(number, 0, start, faces, (detected,) * len(faces))
+
+    def frames(found: list[float]) -> list[int]:
+        return [round(100 * (edge - BOX[0])) for edge in found]
+
+    assert frames(looks(sure(0, 0, *(0.9,) * 30))) == [0, 12, 24]
+    assert frames(looks(sure(0, 3, *(0.4,) * 5, *(0.9,) * 20))) == [8, 20]
+    assert frames(looks(sure(0, 0, *(0.9,) * 3), sure(1, 5, *(0.9,) * 3))) == [0, 5]
+    assert looks(sure(0, 0, *(0.49,) * 30)) == []
 
 
 def test_it_is_used_where_it_is_installed(monkeypatch):
