@@ -9,6 +9,7 @@ import shlex
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -166,6 +167,18 @@ def test_the_commands_of_the_page_run(tmp_path, monkeypatch, line):
     assert {row.verdict for row in rows} <= {"clean", "copied"}
     assert len(rows) >= 3
     shutil.rmtree(made.parent)
+
+
+def test_the_script_of_the_page_reads_the_manifest(tmp_path, monkeypatch):
+    (script,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    monkeypatch.setattr(dataset, "_crew", lambda _, trade: Inline(trade))
+    monkeypatch.chdir(tmp_path)
+    Path("recordings").mkdir()
+    mixed(Path("recordings"), films=1)
+    anonymize("dataset", "recordings", "anonymized", *CHEAP)
+    found: dict[str, Any] = {}
+    exec(script, found)
+    assert found["failed"].column("path").to_pylist() == ["bad.mp4"]
 
 
 TOP = "observation.images.top"

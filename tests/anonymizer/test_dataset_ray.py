@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,6 +37,7 @@ pytestmark = [
 ]
 
 
+COVERS = ("--replace", "cover", "--expression", "off", "--second-detector", "none")
 NOBODY: Trade[Any, Any] = Trade(make=lambda _: pytest.fail("works"))
 
 
@@ -74,22 +79,33 @@ def test_the_engine_does_not_change_the_result(tmp_path, monkeypatch):
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Address of a cluster of two cores, which is nobody's child and asks for no token."""
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    port = _free_port()
+    words = (f"--port={port}", "--num-cpus=2", "--include-dashboard=false")
+    with _started("start", "--head", *words):
+        _await_port(port)
+        yield f"127.0.0.1:{port}"
+
+
+def _free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    words = ["start", "--head", "--block", f"--port={port}", "--num-cpus=2"]
-    head = subprocess.Popen(
-        [str(Path(sys.executable).with_name("ray")), *words, "--include-dashboard=false"],
+        return int(free.getsockname()[1])
+
+
+@contextmanager
+def _started(*words: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A machine of a cluster, in a process that ends with the block."""
+    machine = subprocess.Popen(
+        [str(Path(sys.executable).with_name("ray")), *words, "--block"],
         env=os.environ | {"RAY_USAGE_STATS_ENABLED": "0"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     try:
-        _await_port(port)
-        yield f"127.0.0.1:{port}"
+        yield machine
     finally:
-        head.terminate()
-        head.wait()
+        machine.terminate()
+        machine.wait()
 
 
 def _await_port(port: int) -> None:
@@ -124,6 +140,35 @@ def test_a_cluster_outlives_a_driver_that_is_killed_and_serves_the_next(tmp_path
     assert json.loads(again.stdout)["verdicts"] == {"clean": 4}
     assert not (state / "work").exists()
     assert len(bench.files()) == 4
+
+
+@pytest.mark.slow
+def test_the_cluster_of_the_page_runs(tmp_path, monkeypatch):
+    """Two machines, which are both this one, and GPUs in name only."""
+    page = (ROOT / "docs" / "datasets.md").read_text(encoding="utf-8")
+    (block,) = (text for text in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) if "HEAD" in text)
+    first, other, run = (shlex.split(line, comments=True)[1:] for line in block.splitlines())
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    folder, port = Path(tempfile.mkdtemp()), _free_port()  # sockets want short names
+    monkeypatch.setenv("RAY_TMPDIR", str(folder))
+    (tmp_path / "recordings").mkdir()
+    mixed(tmp_path / "recordings", films=1)
+    here = ("--num-cpus=1", "--num-gpus=4", "--include-dashboard=false")
+    address = [word.replace("HEAD:6379", f"127.0.0.1:{port}") for word in other]
+    with _started(*first, f"--port={port}", *here), ExitStack() as stack:
+        _await_port(port)
+        stack.enter_context(_started(*address, *here[:2]))
+        fewer = [{"16": "4"}.get(word, word) for word in run]
+        words = [sys.executable, "-m", "anonymizer", *fewer, *COVERS, "--json", "--quiet"]
+        path = {"PYTHONPATH": str(ROOT)}
+        done = subprocess.run(
+            words, cwd=tmp_path, env=os.environ | path, check=False, stdout=subprocess.PIPE
+        )
+    shutil.rmtree(folder)
+    assert json.loads(done.stdout)["verdicts"] == {
+        "clean": 3, "copied": 1, "failed": 1, "skipped": 1,
+    }  # fmt: skip
 
 
 def test_a_cluster_that_is_not_there_is_said(tmp_path, monkeypatch):

@@ -84,14 +84,14 @@ def shrunk(image: Picture, width: int) -> Picture:
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def moments(clips: Path) -> Iterator[list[Picture]]:
-    """Runs of 48 frames, in turn from every film of a folder, as long as some film has more."""
+def moments(clips: Path, length: int = 48) -> Iterator[list[Picture]]:
+    """Runs of so many frames, in turn from every film of a folder, as long as some has more."""
     films = [path for path in sorted(clips.iterdir()) if path.suffix.lower() in VIDEOS]
     running = [iter(open_source(path)) for path in films]
     while running:
         for film in list(running):
-            frames = [shrunk(frame.image, FILM_WIDTH) for frame in islice(film, 48)]
-            if len(frames) == 48:
+            frames = [shrunk(frame.image, FILM_WIDTH) for frame in islice(film, length)]
+            if len(frames) == length:
                 yield frames
             else:
                 running.remove(film)
@@ -247,12 +247,11 @@ def _resident_mib() -> float:
 
 def split(place: Path, chosen: argparse.Namespace, options: list[str]) -> None:
     (place / "in").mkdir()
-    runs = list(islice(moments(chosen.clips), SHOTS))
+    runs = list(islice(moments(chosen.clips, chosen.shot), SHOTS))
     height, width = min(run[0].shape[:2] for run in runs)
     frames: list[Picture] = []
     for run in (runs * SHOTS)[:SHOTS]:
-        shown = run[: chosen.shot]
-        frames += [np.asarray(cv2.resize(image, (width, height)), np.uint8) for image in shown]
+        frames += [np.asarray(cv2.resize(image, (width, height)), np.uint8) for image in run]
     cut(place / "in" / "film.mp4", frames)
     ratios: list[float] = []
     for turn in range(chosen.rounds):
