@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from anonymizer.head.expression import expression_of
+from anonymizer.head.expression import MOTION, expression_of
 from anonymizer.head.guide import Guide, draw_guide
 from anonymizer.head.model import PART_SKIN, HeadModel
 from anonymizer.head.person import Person, person_for
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from anonymizer.data import Clip
     from anonymizer.networks import FaceControl
 
-    _Face = tuple[NDArray[np.float32] | None, tuple[float, float]]
+    _Face = tuple[NDArray[np.float32], tuple[float, float]]
 
 MESH: Final = 24
 """Lines of the mesh along each side of the head's texture."""
@@ -57,18 +57,15 @@ class Cast:
         person = person_for(head, seed)
         landmarks = head.marked_landmarks(head.vertices(person.identity))
         poses = solve_pose(clip.landmarks, clip.size, landmarks)
-        faces: list[_Face] = [(None, (0.0, 0.0))] * len(poses)
-        if clip.motion is not None:
-            faces = [expression_of(head, motion) for motion in clip.motion]
-        return cls(head, person, poses, faces)
+        motions = np.zeros((len(poses), len(MOTION))) if clip.motion is None else clip.motion
+        return cls(head, person, poses, [expression_of(head, motion) for motion in motions])
 
     def guide(self, at: int, size: int) -> Guide:
         """The drawing of one crop, in neutral light."""
         face, gaze = self.faces[at]
-        shape = None if face is None else face.astype(np.float32).tobytes()
         pose = self.poses[at]
         numbers = pose.rotation.tobytes(), float(pose.scale), pose.translation.tobytes()
-        return _drawn(self.head, self.person, numbers, shape, gaze, size)
+        return _drawn(self.head, self.person, numbers, face.tobytes(), gaze, size)
 
     def mesh(self, at: int, size: int) -> NDArray[np.uint8]:
         """White lines of equal texture coordinates on the skin that is seen, (S, S, 3)."""
@@ -91,7 +88,7 @@ def _drawn(
     head: HeadModel,
     person: Person,
     pose: tuple[bytes, float, bytes],
-    face: bytes | None,
+    face: bytes,
     gaze: tuple[float, float],
     size: int,
 ) -> Guide:
@@ -101,8 +98,7 @@ def _drawn(
     """
     rotation, scale, translation = pose
     where = Pose(np.frombuffer(rotation).reshape(3, 3), np.array(scale), np.frombuffer(translation))
-    weights = None if face is None else np.frombuffer(face, np.float32)
-    return draw_guide(head, person, where, weights, size=size, gaze=gaze)
+    return draw_guide(head, person, where, np.frombuffer(face, np.float32), size=size, gaze=gaze)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
