@@ -28,12 +28,16 @@ LIGHT: Final = np.array([0.08, 0.50, 0.86], np.float32)
 """Direction of the soft light, view space (about unit length)."""
 WRAP: Final = np.array([0.48, 0.40, 0.36], np.float32)
 """How far the light reaches around the form, R, G, B: more in red, as in skin."""
+CONTRAST: Final = 1.7
+"""Power of the light: filmed faces have two to three times the contrast of an overcast sky."""
 GLINT: Final = np.array([-0.10, 0.13, 0.99], np.float32)
 """Normal at which the catch light of the eye sits, view space."""
 TEETH: Final = np.array([0.72, 0.66, 0.56], np.float32)
 """Linear RGB of teeth."""
 SHADED_TEETH: Final = 0.55
 """Least light on teeth: the shade of the mouth alone would leave them grey."""
+SHUTTING: Final = (0.6, 0.9)
+"""Weights of a blink at which an eyeball begins to be in the lid's shade, and at which it is."""
 SUNK: Final = 0.5
 """How far the lower teeth at least go down with the open jaw, head units."""
 ONES: Final = np.ones(3, np.float32)
@@ -124,9 +128,18 @@ def _scene(head: HeadModel, person: Person, expression: NDArray[np.floating] | N
         np.concatenate(triangles),
         np.concatenate([head.parts, np.full(extra, PART_EYE, np.uint8)]),
         np.concatenate([head.texture, np.zeros((extra, 2), np.float32)]),
-        np.concatenate([head.occlusion, np.ones(extra, np.float32)]),
+        np.concatenate([head.occlusion, np.repeat(_lit(head, expression), len(ball))]),
         np.concatenate([_face(head), np.ones(extra, np.float32)]),
     )
+
+
+def _lit(head: HeadModel, expression: NDArray[np.floating] | None) -> Array:
+    """How open the sky is above each eyeball (2,): shut lids leave a dark line, not a white one."""
+    if expression is None:
+        return np.ones(2, np.float32)
+    lids = [expression[head.expression_names.index(name)] for name in ("eyeBlink_R", "eyeBlink_L")]
+    nearly, shut = SHUTTING
+    return np.asarray(1 - ((np.array(lids) - nearly) / (shut - nearly)).clip(0, 1), np.float32)
 
 
 @lru_cache(maxsize=4)
@@ -152,7 +165,8 @@ def _light(normals: Array, occlusion: Array) -> Array:
     facing = (normals @ LIGHT)[:, None]
     lamp = np.clip((facing + WRAP) / (1 + WRAP), 0, None)
     ambient = 0.42 + 0.10 * normals[:, 1:2] + 0.06 * normals[:, 2:3]
-    return np.asarray(ambient * open_sky + 0.62 * lamp * (0.35 + 0.65 * open_sky), np.float32)
+    soft = ambient * open_sky + 0.62 * lamp * (0.35 + 0.65 * open_sky)
+    return np.asarray(soft**CONTRAST, np.float32)
 
 
 def _shine(person: Person, normals: Array) -> Array:
@@ -208,7 +222,7 @@ def _shade(
     extra[part != PART_SKIN] = 0
     eye = part == PART_EYE
     ball = _iris(person, values[eye, 3:6], turn, gaze)
-    base[eye], extra[eye] = ball[:, :3], ball[:, 3:]
+    base[eye], extra[eye] = ball[:, :3], ball[:, 3:] * values[eye, 1:2].clip(0, 1)
     return np.concatenate([base * values[:, :3] + extra, values[:, 3:6], values[:, 9:]], 1)
 
 

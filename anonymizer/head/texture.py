@@ -148,11 +148,11 @@ def _pigments(look: Appearance, size: int, rng: np.random.Generator) -> tuple[Pl
     spots = np.clip(0.55 * quick + 0.6 * fine - 0.75, 0, 1) * look.freckles
     melanin = melanin + 0.28 * spots * np.clip(part["cheek"] + 0.9 * part["nose"] + 0.15, 0, 1)
     melanin = melanin + look.under_eye * (0.07 * part["under"] + 0.03 * part["socket"])
-    melanin = melanin * (1 - 0.2 * part["lips"]) + look.lip_melanin * part["lips"]
+    melanin = melanin + look.lip_melanin * part["lips"]
     blood = look.haemoglobin * (1 + 0.08 * slow + 0.05 * middle + 0.04 * fine * look.pores)
-    blood = blood + look.cheek_red * (0.22 * part["cheek"] + 0.20 * part["nose"])
+    blood = blood + look.cheek_red * (0.40 * part["cheek"] + 0.36 * part["nose"])
     blood = blood + 0.22 * look.under_eye * part["under"] + 0.12 * part["socket"]
-    blood = blood + look.lip_red * part["lips"] * (1 + 0.06 * quick)
+    blood = blood + (0.25 + 1.2 * look.lip_red) * part["lips"] * (1 + 0.06 * quick)
     return np.clip(melanin, 0, 1.2), np.clip(blood, 0, 2.4)
 
 

@@ -98,6 +98,17 @@ def test_an_open_mouth_is_dark_and_closed_lids_hide_the_eyes(head, person, guide
     assert shut.colour[eye].std((0, 1)).mean() < 0.7 * guide.colour[eye].std((0, 1)).mean()
 
 
+@pytest.mark.parametrize("seed", [3, 5, 12])
+def test_no_white_is_seen_between_lids_that_are_shut(head, seed):
+    """Lids of some heads do not quite meet, whatever the weight."""
+    person = person_for(head, seed)
+    face = head.face({"eyeBlink_L": 1, "eyeBlink_R": 1})
+    shut = draw_guide(head, person, posed(head, person), face, size=SIZE).colour
+    blue = shut[..., 2] / np.maximum(shut.mean(-1), 0.2)  # skin has little, black none
+    for x, y in scaled(MEAN_LANDMARKS[:2], SIZE).round().astype(int):
+        assert blue[y - 5 : y + 6, x - 8 : x + 9].max() < 1.1 * np.median(blue[blue > 0])
+
+
 def test_teeth_are_not_grey_in_the_shade_of_the_mouth(head, person):
     """They are whiter than anything else between the corners of an open mouth."""
     open_jaw = head.face({"jawOpen": 0.5, "mouthUpperUp_L": 0.8, "mouthUpperUp_R": 0.8})
