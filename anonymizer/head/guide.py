@@ -51,12 +51,12 @@ class Guide:
     """A picture of the new head in a canonical crop of S pixels."""
 
     colour: Array
-    """(S, S, 3) sRGB in [0, 1], not multiplied by coverage; 0 where nothing is covered."""
+    """(S, S, 3) sRGB in [0, 1], not multiplied by coverage; 0 where no head is drawn."""
     coverage: Array
     """(S, S) share of each pixel that the face covers, in [0, 1]; less towards scalp and ears,
     where the film's own hair or skin is to go on."""
     normals: Array
-    """(S, S, 3) unit view-space normals (x right, y up, z to the viewer), 0 where uncovered."""
+    """(S, S, 3) unit view-space normals (x right, y up, z to the viewer), 0 where no head is."""
 
     @property
     def head(self) -> NDArray[np.bool_]:
