@@ -56,11 +56,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--init", default="guide", choices=("guide", "noise"))
     parser.add_argument("--steps", type=int)
     parser.add_argument("--keyframes", default="auto")
+    parser.add_argument("--mediate-every", type=int)
     parser.add_argument("--mediators", nargs="*", default=NAMES)
     wanted = parser.parse_args(arguments)
-    settings = Settings(
-        painting=Painting(init=wanted.init, steps=wanted.steps, keyframes=wanted.keyframes)
+    painting = Painting(
+        init=wanted.init,
+        steps=wanted.steps,
+        keyframes=wanted.keyframes,
+        mediate_every=wanted.mediate_every,
     )
+    settings = Settings(painting=painting)
     studio = build.studio(settings)
     options = tomllib.loads(wanted.options)
     print(f"{'scene':<12}{'mediator':<14}{'EPE (px)':>10}{'change':>10}")
