@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count, islice
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,6 +75,7 @@ def stream(
     """
     source, window, fresh = iter(frames), _Window(), count()
     carries: Mapping[int, Carry] = {}
+    memories: dict[int, Any] = {}
     known: list[Track] = []
     at = start = shot = 0
     while True:
@@ -90,11 +92,12 @@ def stream(
         shown = [window.frames[index] for index in range(at - lead, body_stop)]
         here = [t for t in known if t.start < body_stop and at - lead < t.stop]
         part = Chunk(shot=shot, frames=tuple(shown), lead=lead)
-        painted, carries = paint(part, here, carries, studio, identity)
+        painted, carries = paint(part, here, carries, studio, identity, memories)
         yield from painted
         at = body_stop
         if at == stop and stop < window.stop:
             start, shot, known, carries = stop, shot + 1, [], {}
+            memories.clear()
         window.forget(at, overlap, horizon)
 
 

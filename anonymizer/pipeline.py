@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from math import ceil, floor
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from anonymizer import crops, finding, shots
 from anonymizer.data import Action, Carry, Chunk, Clip, Face, Frame, Track
 from anonymizer.identities import Identity
 from anonymizer.plan import Plan, Zone
-from anonymizer.protocols import Detector, Mediator, Replacer, Sketch
+from anonymizer.protocols import Continuing, Detector, Lasting, Mediator, Replacer, Sketch
 from anonymizer.video.prefetch import prefetch
 
 Stage = Literal["find", "paint", "check"]
@@ -131,8 +131,9 @@ def render(
     decided = [replace(track, action=plan.action(track)) for track in plan.tracks]
     plan = replace(plan, tracks=tuple(track for track in decided if track.action != "keep"))
     parts = shots.chunks(same, plan.starts, length=chunk, overlap=overlap)
+    memories: dict[int, Any] = {}
     ahead = chain.from_iterable(
-        _steps(part, _through(plan, part), studio, identity) for part in parts
+        _steps(part, _through(plan, part), studio, identity, memories) for part in parts
     )
     for tracks, painted, _ in _painted(prefetch(ahead, 1), {}):
         yield from (covered(frame, plan.zones) for frame in painted)
@@ -147,18 +148,27 @@ def paint(
     carries: Mapping[int, Carry],
     studio: Studio,
     identity: Identity,
+    memories: dict[int, Any],
 ) -> tuple[list[Frame], dict[int, Carry]]:
-    """Paint one chunk: its body with new faces, and what the next chunk of the shot must know."""
-    ((_, done, left),) = _painted(_steps(chunk, tracks, studio, identity), carries)
+    """Paint one chunk: its body with new faces, and what the next chunk of the shot must know.
+
+    ``memories`` are of the tracks' sketches, empty at first; they are renewed.
+    """
+    ((_, done, left),) = _painted(_steps(chunk, tracks, studio, identity, memories), carries)
     return done, left
 
 
 def _steps(
-    chunk: Chunk, tracks: Sequence[Track], studio: Studio, identity: Identity
+    chunk: Chunk,
+    tracks: Sequence[Track],
+    studio: Studio,
+    identity: Identity,
+    memories: dict[int, Any],
 ) -> Iterator[Step]:
     """The faces of a chunk, cut and sketched, or one step for a chunk without any.
 
-    What is done here needs nothing of what is painted before it, so it can be done meanwhile.
+    What is done here needs nothing of what is painted before it, so it can be done meanwhile. Of
+    the sketches of each track ``memories`` holds what the next one must know.
     """
     start = chunk.body[0].index
     new = [
@@ -166,6 +176,8 @@ def _steps(
         for track in tracks
         if max(track.start, start) < min(track.stop, chunk.body[-1].index + 1)
     ]
+    for gone in set(memories) - {track.id for track in new}:
+        del memories[gone]
     if not new:
         yield Step(chunk, tracks, None, last=True)
     for track in new:
@@ -174,8 +186,17 @@ def _steps(
         faces = [face for frame in there if (face := track.at(frame.index))]
         brush = studio.brush(faces, track.action)
         clip = crops.cut_clip(there, track, tracks, size=brush.replacer.size, lead=lead)
-        sketch = brush.replacer.sketch(clip, identity(track.id))
+        sketch = _sketch(brush.replacer, clip, identity(track.id), memories.pop(track.id, None))
+        if isinstance(sketch, Lasting):
+            memories[track.id] = sketch.memory
         yield Step(chunk, tracks, (brush.mediator, clip, sketch), last=track is new[-1])
+
+
+def _sketch(replacer: Replacer, clip: Clip, seed: int, memory: Any) -> Sketch:  # noqa: ANN401
+    """The sketch of a clip, after what there is in the memory of its track."""
+    if clip.lead and memory is not None and isinstance(replacer, Continuing):
+        return replacer.continued(clip, seed, memory)
+    return replacer.sketch(clip, seed)
 
 
 def _through(plan: Plan, chunk: Chunk) -> list[Track]:

@@ -220,12 +220,33 @@ class Replacer(Protocol):
         ...
 
 
+@runtime_checkable
+class Lasting(Sketch, Protocol):
+    """A sketch whose track goes on from it."""
+
+    @property
+    def memory(self) -> Any:  # noqa: ANN401 - only the replacer knows it
+        """What the track's next sketch must know; it is kept as long as the track lasts."""
+        ...
+
+
+@runtime_checkable
+class Continuing(Replacer, Protocol):
+    """A replacer whose sketches of one track go on from each other."""
+
+    def continued(self, clip: Clip, seed: int, memory: Any) -> Sketch:  # noqa: ANN401
+        """The sketch of a chunk, after that of the chunk before: its ``Lasting.memory``."""
+        ...
+
+
 __all__ = [
     "Carry",
     "Clip",
+    "Continuing",
     "Detector",
     "FlowEstimator",
     "Keyed",
+    "Lasting",
     "Mediation",
     "Mediator",
     "Reader",

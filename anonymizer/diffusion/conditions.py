@@ -14,7 +14,7 @@ from anonymizer.data import Clip
 from anonymizer.diffusion.scaling import larger
 from anonymizer.head.composite import compose, continued, structure
 from anonymizer.head.guide import Guide, linear_from_srgb, srgb_from_linear
-from anonymizer.head.tone import FLOOR, LUMA, tone_gain, with_gain
+from anonymizer.head.tone import FLOOR, LUMA, Tone, tone_gain, with_gain
 
 SOLID: Final = 0.99
 """Coverage from which the drawing is the head and nothing else."""
@@ -27,9 +27,9 @@ BLEND: Final = 1 / 40
 LARGEST_SHIFT: Final = 24.0
 """Colours are moved no farther than this, of 255, to agree with the film."""
 SMOOTHING: Final = 3.0
-"""Standard deviation, in frames, of the smoothing of tone."""
+"""Standard deviation, in frames, of the smoothing of light."""
 MEMORY: Final = 4
-"""Frames before one that its tone is smoothed with: the overlap of chunks."""
+"""Frames before one that its light is smoothed with: the overlap of chunks."""
 LENS: Final = 0.3
 """Spread of the drawing's edges, in pixels of what is painted: no camera draws sharper ones."""
 RIM: Final = 16
@@ -89,16 +89,27 @@ def structures(guides: list[Guide], factor: int) -> Tensor:
     return F.avg_pool2d(torch.from_numpy(planes).permute(0, 3, 1, 2), factor)
 
 
-def tones(clip: Clip, guides: list[Guide]) -> NDArray[np.float32]:
-    """Gains (T, 3) that bring guides to the tone of the film, no faster than `SMOOTHING` allows.
+def tones(
+    clip: Clip, guides: list[Guide], before: Tone | None = None
+) -> tuple[NDArray[np.float32], Tone]:
+    """Gains (T, 3) that bring guides to the tone of the film, and the track's tone from then on.
 
-    Only `context` outside `hidden` is read.
+    Only `context` outside `hidden` is read. Crops whose tone is known keep it.
+
+    Args:
+        clip: T crops.
+        guides: of all of them.
+        before: of the track, up to the last chunk; None at its start.
     """
-    gains = [
-        tone_gain(guide, image, ~hidden)
-        for guide, image, hidden in zip(guides, clip.context, clip.hidden, strict=True)
-    ]
-    return np.exp(_smoothed(np.log(np.stack(gains)))).astype(np.float32)
+    tone = before or Tone()
+    given: dict[int, NDArray[np.float32]] = {}
+    crops = zip(clip.indices, guides, clip.context, clip.hidden, strict=True)
+    for index, guide, image, hidden in crops:
+        if index not in tone.gains:
+            tone = tone.after(tone_gain(guide, image, ~hidden))
+        given[index] = tone.gains.get(index, tone.mean)
+    gains = np.exp(np.stack(list(given.values())))
+    return gains.astype(np.float32), replace(tone, gains=given)
 
 
 def lightened(clip: Clip) -> tuple[Clip, NDArray[np.float32]]:

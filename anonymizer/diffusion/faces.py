@@ -27,6 +27,7 @@ from anonymizer.diffusion.schedule import descent
 from anonymizer.head.guide import Guide
 from anonymizer.head.model import HeadModel
 from anonymizer.head.surroundings import surrounded
+from anonymizer.head.tone import Tone
 from anonymizer.protocols import Keyed
 from anonymizer.settings import Init, Match
 
@@ -80,11 +81,15 @@ class FaceReplacer:
         Raises:
             ValueError: if the crops have another size or landmarks are not finite.
         """
+        return self.continued(clip, seed, Tone())
+
+    def continued(self, clip: Clip, seed: int, memory: Tone) -> FaceSketch:
+        """The same in the tone that the track has had so far."""
         small = self.painter.checked(smaller_clip(clip, self.enlarged))
         small, light = conditions.lightened(small)
         drawn = self.guides(clip, seed)
         plain = [smaller_guide(guide, self.enlarged) for guide in drawn]
-        gains = conditions.tones(small, plain)
+        gains, tone = conditions.tones(small, plain, memory)
         if self.match == "none":
             gains = np.ones_like(gains)
         guides = conditions.toned(plain, gains)
@@ -101,6 +106,7 @@ class FaceReplacer:
             film=(clip.context[new], clip.hidden[new]),
             light=light[new],
             seed=seed,
+            memory=tone,
         )
 
     def guides(self, clip: Clip, seed: int) -> list[Guide]:
@@ -130,6 +136,8 @@ class FaceSketch:
     light: NDArray[np.float32]
     """(N,) how much more light the clip was given than the film has."""
     seed: int
+    memory: Tone
+    """Of the track, up to the last of these crops."""
 
     @torch.no_grad()
     def paint(self, mediation: Mediation) -> NDArray[np.uint8]:

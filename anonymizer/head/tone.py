@@ -5,7 +5,10 @@ skin and how near it lies; skin, light and camera cannot be told apart and need 
 is smooth: weights instead of masks, a prior instead of a threshold, and soft limits.
 """
 
-from dataclasses import replace
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import cv2
@@ -41,10 +44,29 @@ EXPOSURE_SHARE: Final = 0.15
 """How far the mean brightness of the surroundings, whatever they are, moves the prior."""
 TINT_SHARE: Final = 0.85
 """Share of the found difference of hue that is followed."""
+STEADY: Final = 50
+"""Frames that the tone of a track is the mean of, about."""
 MAX_BRIGHTNESS: Final = 5.0
 """Limit of the change of brightness, natural logarithm."""
 MAX_TINT: Final = 0.40
 """Limit of the change of a channel against brightness, natural logarithm."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tone:
+    """The tone of a track so far: the film's does not change when a hand comes near the face."""
+
+    gains: Mapping[int, Array] = field(default_factory=dict)
+    """By frame index, of the last frames: natural logarithms (3,) of the gains they were given."""
+    mean: Array = field(default_factory=lambda: np.zeros(3, np.float32))
+    count: int = 0
+    """Frames that the mean is of."""
+
+    def after(self, gain: NDArray[np.floating]) -> Tone:
+        """With one more frame: a mean over the first frames, of which old ones then fade."""
+        count = min(self.count + 1, STEADY)
+        step = (np.log(gain) - self.mean) / count
+        return replace(self, mean=np.asarray(self.mean + step, np.float32), count=count)
 
 
 def _logarithm(linear: Array) -> Array:

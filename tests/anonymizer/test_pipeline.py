@@ -47,6 +47,40 @@ class Black:
         return plain.Painted(clip, np.zeros((len(clip.indices) - clip.lead, 64, 64, 3), np.uint8))
 
 
+@dataclass(frozen=True)
+class Counted(plain.Painted):
+    """A sketch that its track goes on from."""
+
+    memory: list[int]
+
+
+class Counting(Black):
+    """Remembers which frames of a track it has sketched."""
+
+    def sketch(self, clip: Clip, seed: int) -> Counted:
+        return self.continued(clip, seed, [])
+
+    def continued(self, clip: Clip, seed: int, memory: list[int]) -> Counted:
+        done = super().sketch(clip, seed)
+        self.told.append((clip.track, clip.indices[clip.lead], list(memory)))
+        return Counted(clip, done.pixels, [*memory, *clip.indices[clip.lead :]])
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[tuple[int, int, list[int]]] = []
+
+
+def test_sketches_of_a_track_go_on_from_chunk_to_chunk_and_end_with_it():
+    counting = Counting()
+    rendered(film(20, moving, cuts=(13,)), black(counting), chunk=6, overlap=2)
+    first, second, third, after_cut, last = counting.told
+    assert first[1:] == (0, [])
+    assert second == (first[0], 6, list(range(6)))
+    assert third == (first[0], 12, list(range(12)))
+    assert after_cut[1:] == (13, [])
+    assert last == (after_cut[0], 19, list(range(13, 19)))
+
+
 def black(replacer: Replacer) -> Studio:
     brush = Brush(replacer, mediators.load("none", {}))
     return Studio(brush, brush, min_face=0)

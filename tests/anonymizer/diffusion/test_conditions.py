@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from anonymizer.data import Clip
 from anonymizer.diffusion import conditions
-from anonymizer.head.guide import Guide, linear_from_srgb
+from anonymizer.head.guide import Guide
 from tests import factories
+from tests.mediators import oracle
 
 S = 32
 
@@ -27,7 +28,7 @@ def guide(colour: float = 0.75, cover: float = 1.0) -> Guide:
 
 
 def in_tone(clip: Clip, guides: list[Guide]) -> list[Guide]:
-    return conditions.toned(guides, conditions.tones(clip, guides))
+    return conditions.toned(guides, conditions.tones(clip, guides)[0])
 
 
 def test_pictures_and_images_are_inverse() -> None:
@@ -116,15 +117,32 @@ def test_tone_follows_the_film() -> None:
     assert light[5, 5, 0] > light[5, 5, 2]
 
 
-def test_tone_changes_slowly_where_the_film_jumps() -> None:
-    clip = factories.clip(T=8, S=S, motion=(0, 0))
+def jumping(frames: int, at: int) -> Clip:
+    """A film that gets darker from one frame to the next."""
+    clip = factories.clip(T=frames, S=S, motion=(0, 0))
     context = clip.context.copy()
-    context[4:] //= 4
-    toned = in_tone(replace(clip, context=context), [guide(0.5)] * 8)
-    levels = np.log([linear_from_srgb(g.colour[:, :20]).mean() for g in toned])
-    steps = -np.diff(levels)
+    context[at:] //= 4
+    return replace(clip, context=context)
+
+
+def test_tone_changes_slowly_where_the_film_jumps() -> None:
+    clip = jumping(40, 20)
+    gains, _ = conditions.tones(clip, [guide(0.5)] * 40)
+    alone, _ = conditions.tones(jumping(1, 0), [guide(0.5)])
+    steps = -np.diff(np.log(gains).mean(1))
     assert (steps > -1e-6).all()
-    assert steps.max() < 0.4 * (levels[0] - levels[-1])
+    assert 0 < steps.max() < 0.06 * np.log(gains[0] / alone[0]).mean()
+
+
+def test_tone_goes_on_over_chunks_as_if_there_were_none() -> None:
+    clip = jumping(20, 8)
+    whole, _ = conditions.tones(clip, [guide(0.5)] * 20)
+    parts, tone = [], None
+    for start, stop, lead in ((0, 8, 0), (6, 12, 2), (9, 20, 3)):
+        part = oracle.part_of(clip, start, stop, lead)
+        found, tone = conditions.tones(part, [guide(0.5)] * (stop - start), tone)
+        parts.append(found[lead:])
+    np.testing.assert_allclose(np.concatenate(parts), whole, rtol=1e-6)
 
 
 def test_a_film_that_does_not_change_has_one_tone() -> None:
@@ -156,7 +174,7 @@ def test_detail_is_the_drawings_and_light_the_paintings():
     assert np.array_equal(result[:, :, :14], painted[:, :, :14])  # nothing is drawn there
 
 
-def test_tone_goes_on_over_chunks_as_if_there_were_none():
+def test_light_goes_on_over_chunks_as_if_there_were_none():
     gains = np.random.default_rng(4).normal(size=(20, 3)).astype(np.float32)
     whole = conditions._smoothed(gains)
     lead = conditions.MEMORY
