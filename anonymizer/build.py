@@ -128,10 +128,11 @@ def attentive(settings: Settings, finder: Detector) -> Detector:
     """The detector itself, or one that also reads what faces do where the settings want it."""
     if not settings.follows:
         return finder
+    from anonymizer.diffusion.memory import at_once
     from anonymizer.head.motion import MotionReader
     from anonymizer.head.points import PointReader
 
-    return Reading(finder, MotionReader.load(), PointReader.load())
+    return Reading(finder, MotionReader.load(), PointReader.load(), at_once)
 
 
 def studio(settings: Settings) -> Studio:

@@ -6,8 +6,9 @@ one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 from anonymizer.data import Face, Frame
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from anonymizer.head.points import Marked
+
+
+Seen = tuple[Frame, Face]
+"""A face, and the frame that shows it."""
 
 
 class Marker(Protocol):
@@ -41,6 +46,8 @@ class Reading:
     reader: Reader
     marker: Marker | None = None
     """Places landmarks more exactly before motion is read, and says how far lips part."""
+    mapped: Callable[[Callable[[Seen], Face], list[Seen]], Iterable[Face]] = map
+    """Reads many faces, in order; perhaps some at the same time."""
 
     @property
     def provider(self) -> str:
@@ -50,13 +57,13 @@ class Reading:
     def detect(self, frames: Sequence[Frame]) -> list[list[Face]]:
         """One list per frame, in order."""
         found = self.detector.detect(frames)
-        return [
-            [self._read(frame, face) for face in faces]
-            for frame, faces in zip(frames, found, strict=True)
-        ]
+        seen = [(frame, face) for frame, faces in zip(frames, found, strict=True) for face in faces]
+        read = iter(self.mapped(self._read, seen))
+        return [list(islice(read, len(faces))) for faces in found]
 
-    def _read(self, frame: Frame, face: Face) -> Face:
+    def _read(self, seen: Seen) -> Face:
         """The face with its motion, or as it is where its landmarks make no sense."""
+        frame, face = seen
         if face.landmarks is None:
             return face
         try:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from anonymizer.networks import Networks, Precision
 
 
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
 CHUNK: Final = 16
 """Frames that are painted together by default."""
 SIDE_BY_SIDE: Final = 4
@@ -40,7 +42,9 @@ class Batches:
         """
         if self._side_by_side and count > self.size:
             starts = range(0, count, self.size)
-            return _at_once(function, [slice(at, at + self.size) for at in starts])
+            slices = [slice(at, at + self.size) for at in starts]
+            each = max(1, torch.get_num_threads() // len(slices))
+            return torch.cat(at_once(function, slices, each=each))
         parts: list[Tensor] = []
         at = 0
         while at < count:
@@ -56,18 +60,29 @@ class Batches:
         return torch.cat(parts)
 
 
-def _at_once(function: Callable[[slice], Tensor], parts: list[slice]) -> Tensor:
-    """The answers for all parts, in order, each computed by a share of PyTorch's threads."""
+def at_once(
+    function: Callable[[Item], Answer], items: Sequence[Item], *, each: int = 1
+) -> list[Answer]:
+    """The answers for all items, in order, as many at a time as PyTorch has threads for.
+
+    Threads within a small network wait for each other in every layer; on two cores they are slower
+    than one.
+
+    Args:
+        function: may be called from several threads.
+        items: what it is asked for.
+        each: threads that one answer is computed by.
+    """
     threads, gradients = torch.get_num_threads(), torch.is_grad_enabled()
 
-    def answer(part: slice) -> Tensor:
+    def answer(item: Item) -> Answer:
         with torch.set_grad_enabled(gradients):  # each thread has its own say
-            return function(part)
+            return function(item)
 
-    torch.set_num_threads(max(1, threads // len(parts)))  # threads begin with what is set here
+    torch.set_num_threads(each)  # threads begin with what is set here
     try:
-        with ThreadPoolExecutor(min(threads, len(parts)), "network") as workers:
-            return torch.cat(list(workers.map(answer, parts)))
+        with ThreadPoolExecutor(max(1, min(threads // each, len(items))), "network") as workers:
+            return list(workers.map(answer, items))
     finally:
         torch.set_num_threads(threads)
 

@@ -39,6 +39,25 @@ def test_every_face_with_landmarks_gets_the_motion_of_its_own_frame():
         np.testing.assert_array_equal(one.landmarks, other.landmarks)
 
 
+def test_faces_that_are_read_together_go_back_to_their_frames():
+    class Several:
+        def detect(self, frames):
+            return [[face((10 * at, 20, 10 * at + 30, 60)) for at in range(n)] for n in (2, 0, 3)]
+
+    calls: list[int] = []
+
+    def mapped(function, seen):
+        calls.append(len(seen))
+        return [function(each) for each in seen]
+
+    frames = film(3, box_at)
+    found = Reading(Several(), Brightness(), mapped=mapped).detect(frames)
+    assert calls == [5]
+    assert [[one.box[0] for one in faces] for faces in found] == [[0, 10], [], [0, 10, 20]]
+    shown = [[float(one.motion[0]) for one in faces if one.motion is not None] for faces in found]
+    assert shown == [[frames[0].image[0, 0, 0]] * 2, [], [frames[2].image[0, 0, 0]] * 3]
+
+
 class Marker:
     """Marks every face five pixels to the right, lips a fifth of the eyes apart."""
 

@@ -90,6 +90,19 @@ def test_an_error_of_one_part_is_raised_and_threads_are_given_back() -> None:
     assert torch.get_num_threads() == 2
 
 
+@pytest.mark.usefixtures("two_threads")
+def test_things_asked_at_once_are_answered_in_order_by_one_thread_each() -> None:
+    meeting = threading.Barrier(2, timeout=20)
+
+    def answer(item: int) -> tuple[int, int]:
+        meeting.wait()  # breaks if one follows the other
+        return item, torch.get_num_threads()
+
+    assert memory.at_once(answer, range(6)) == [(item, 1) for item in range(6)]
+    assert memory.at_once(answer, []) == []
+    assert torch.get_num_threads() == 2
+
+
 def test_first_batches_are_a_chunk_on_a_gpu_and_few_elsewhere() -> None:
     assert memory.first_batch(Networks(), CUDA) == 16
     assert memory.first_batch(Networks(), CPU) == 4
