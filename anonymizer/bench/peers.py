@@ -65,9 +65,8 @@ def measure_one(name: str, words: list[str], own: list[str], count: int, rounds:
     except subprocess.CalledProcessError as error:
         failed = "anonymize run" if error.cmd == own else "it"
         return Peer(version, f"{failed} failed with exit code {error.returncode}")
-    (wall, cpu), (our_wall, our_cpu) = (
-        ([each[side][kind] for each in pairs] for kind in (0, 1)) for side in (0, 1)
-    )
+    wall, cpu = zip(*(their for their, _ in pairs), strict=True)
+    our_wall, our_cpu = zip(*(our for _, our in pairs), strict=True)
     return Peer(
         version,
         None,
