@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer import crops
+from anonymizer import crops, geometry
 from anonymizer.data import Clip
 from anonymizer.errors import UnknownPart
-from anonymizer.likeness import ALIKE, likeness
+from anonymizer.likeness import ALIKE, SAME, SIDE, likeness
 from anonymizer.protocols import Mediation, Replacer
 
 APART: Final = 12.0
@@ -26,6 +26,10 @@ SIZE: Final = 128
 """Side of the crops that plain replacers ask for."""
 HIDDEN: Final = ALIKE - 0.1
 """Likeness up to which a blurred or tiled face counts as hidden; a look at the film asks less."""
+SHARES: Final = (1.0, 0.8, 0.6)
+"""Sizes of the boxes looked at, as shares of the mask's."""
+CHANGED: Final = 1.4 * SAME
+"""Least difference in grey levels, root of the mean square, of a face and what is put there."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,12 +104,32 @@ class Mosaic:
 def _unlike(clip: Clip, pixels: NDArray[np.uint8]) -> Painted:
     """Changed originals (N, S, S, 3), or covers if one of them still looks as it did."""
     new = slice(clip.lead, None)
-    for before, after, mask in zip(clip.pixels[new], pixels, clip.mask[new], strict=True):
-        x, y, width, height = cv2.boundingRect((mask > 0).astype(np.uint8))
-        alike = likeness(before, after, (x, y, x + width, y + height))
-        if alike is not None and alike > HIDDEN:
+    for each in zip(clip.pixels[new], pixels, clip.mask[new], strict=True):
+        if _alike(*each):
             return Cover().sketch(clip, 0)
     return Painted(clip, pixels)
+
+
+def _alike(before: NDArray[np.uint8], after: NDArray[np.uint8], mask: NDArray[np.float32]) -> bool:
+    """Whether a look at the film may take a changed face for the original.
+
+    It looks at the face's box, which lies somewhere inside the mask.
+    """
+    x, y, width, height = cv2.boundingRect((mask > 0).astype(np.uint8))
+    whole = (float(x), float(y), float(x + width), float(y + height))
+    for share in SHARES:
+        box = geometry.expand(whole, share)
+        alike = likeness(before, after, box)
+        if alike is not None and alike > HIDDEN:
+            return True
+        left, top, right, bottom = (round(edge) for edge in box)
+        patches = [
+            cv2.resize(crop[top:bottom, left:right], (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+            for crop in (before, after)
+        ]
+        if np.square(np.subtract(*patches, dtype=np.float32)).mean() < CHANGED**2:
+            return True
+    return False
 
 
 _REPLACERS: Final[dict[str, type[Cover | Blur | Mosaic]]] = {
