@@ -34,10 +34,11 @@ SKIN_SPREAD: Final = (0.25, 0.26)
 """Their spread over tones, lamps and cameras."""
 LEAST_RED: Final = 0.22
 """log(R/G) at which a colour becomes too grey to be skin: walls and clothes are everywhere."""
-WHITES: Final = 0.75
+WHITES: Final = 0.85
 """Share of a change of skin that what is three times as bright as the skin does not follow."""
-SKINS: Final = 1.0
-"""Gain, natural logarithm, that other skin may explain; what is beyond it must be other light."""
+SKINS: Final = (-0.4, 1.4)
+"""Gain, natural logarithm, that other skin may explain; what is beyond it must be other light. Dark
+skin in a film is often dark for want of light, and then whites are, too."""
 EVIDENCE: Final = 0.0015
 """Weight of the prior, as a share of the picture fully evident: below it the prior decides."""
 EXPOSURE_SHARE: Final = 0.15
@@ -175,6 +176,6 @@ def _relit(before: Array, level: float, gain: NDArray[np.floating]) -> Array:
     above = np.clip(((before @ LUMA) / level - 1.5) / 1.5, 0, 1)[..., None]
     share = WHITES * above * above * (3 - 2 * above)
     change = np.log(np.asarray(gain, np.float32))
-    light = before * np.exp(change - share * change.clip(-SKINS, SKINS))
+    light = before * np.exp(change - share * change.clip(*SKINS))
     bent = 0.7 + 0.3 * np.tanh((light - 0.7) / 0.3)
     return np.asarray(np.where(light > 0.7, bent, light), np.float32)
