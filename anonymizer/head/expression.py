@@ -26,15 +26,13 @@ _GAZE_LIMIT: Final = 0.55
 _LIDS: Final = (0.06, 0.65)
 """What the reader says of lids at rest, the median over held-out drawn faces, and of shut ones, the
 least of filmed ones: lids that stay a little open look worse than lids that shut early."""
-_MEETING: Final = (0.04, 0.16)
+_MEETING: Final = (0.03, 0.12)
 """Lips closer than the first, in eye distances, are shut; from the second on they are as read.
 Of drawn mouths that are shut nine in ten are read as less than 0.03 apart; of a filmed, speaking
 face 68 landmarks of another program (dlib) have the lips half as far apart as is read here."""
 _BOLDER: Final = 1.2
 """How much farther lips part than the reader says: the slope of that program's gap on what is read
 where they are far apart (75 frames)."""
-_SEAL: Final = 0.12
-"""Weight of `mouthClose` that lips which meet get: at rest some heads show a slit of teeth."""
 _GAP: Final = {
     "jawOpen": 0.50, "mouthClose": -0.60, "mouthFunnel": 0.21, "mouthLowerDown": 0.10,
     "mouthUpperUp": 0.11,
@@ -77,7 +75,7 @@ def selection(names: tuple[str, ...]) -> NDArray[np.float32]:
     return matrix
 
 
-def _settled(values: NDArray[np.float32]) -> NDArray[np.float32]:
+def _settled(values: NDArray[np.float32], seal: float = 0.0) -> NDArray[np.float32]:
     """A motion (K,) as read with lids that shut and lips that meet where they nearly do.
 
     A reader that is unsure answers with a mean: open eyes a little shut, shut ones a little open,
@@ -92,7 +90,7 @@ def _settled(values: NDArray[np.float32]) -> NDArray[np.float32]:
     share = min(1.0, max(0.0, (gap - near) / (far - near)))
     opened = share * share * (3 - 2 * share)
     settled[_PARTING] *= _BOLDER * opened
-    settled[MOTION.index("mouthClose")] += _SEAL * (1 - opened)
+    settled[MOTION.index("mouthClose")] += seal * (1 - opened)
     return settled
 
 
@@ -124,13 +122,14 @@ def parted(motion: NDArray[np.float32], gap: float, trust: float) -> NDArray[np.
 
 
 def expression_of(
-    head: HeadModel, motion: NDArray[np.floating]
+    head: HeadModel, motion: NDArray[np.floating], seal: float = 0.0
 ) -> tuple[NDArray[np.float32], tuple[float, float]]:
     """What `draw_guide` wants to know of a motion.
 
     Args:
         head: whose expressions are weighted.
         motion: (K,) numbers as they were read; what no face can do is cut off.
+        seal: weight of `mouthClose` that lips which meet get, see `anonymizer.head.lips`.
 
     Returns:
         Weights (E,) of `head.expression_names`, and the gaze (x, y).
@@ -141,7 +140,7 @@ def expression_of(
     values = np.array(motion, np.float32)
     if values.shape != (len(MOTION),) or not np.isfinite(values).all():
         raise ValueError(f"motion must be {len(MOTION)} finite numbers, got shape {values.shape}")
-    values = _settled(values)
+    values = _settled(values, seal)
     names = head.expression_names
     weights = np.clip(values[:SHAPES], 0, 1) @ selection(names)
     for name, sides in _SIGNED.items():

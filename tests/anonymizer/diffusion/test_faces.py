@@ -42,7 +42,7 @@ def mouth(guide):
 def test_the_mouth_opens_in_the_frames_in_which_it_was_open(face):
     shut, opened, again = face.guides(clip(0.0, 0.6, 0.0), seed=5)
     np.testing.assert_array_equal(shut.colour, again.colour)
-    assert mouth(opened).min() < mouth(shut).min() - 0.05
+    assert mouth(opened).min() < 0.9 * mouth(shut).min()
     assert mouth(opened).mean() < mouth(shut).mean() - 0.03
 
 
