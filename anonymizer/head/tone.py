@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Final
 
 import cv2
@@ -32,6 +33,10 @@ SKIN_CENTRE: Final = (0.62, 0.42)
 """Middle of log(R/G) and log(G/B) of lit skin in video."""
 SKIN_SPREAD: Final = (0.25, 0.26)
 """Their spread over tones, lamps and cameras."""
+CHIN: Final = 0.72
+"""Row of the chin in a crop, as a share of its side."""
+BESIDE: Final = 0.15
+"""Weight of what lies above the chin."""
 LEAST_RED: Final = 0.22
 """log(R/G) at which a colour becomes too grey to be skin: walls and clothes are everywhere."""
 WHITES: Final = 0.85
@@ -119,6 +124,13 @@ def _gain(guide_tone: Array, film_tone: Array, trust: float, exposure: float) ->
     return np.asarray(np.exp(level + tint), np.float32)
 
 
+@lru_cache(maxsize=4)
+def _neck(size: int) -> Array:
+    """Weight (S, 1) of the rows of a crop: what is like skin beside a face is hair more often."""
+    rows = (np.arange(size, dtype=np.float32)[:, None] + 0.5) / size
+    return BESIDE + (1 - BESIDE) * _rise(rows, CHIN, 0.03)
+
+
 def tone_gain(
     guide: Guide, image: NDArray[np.uint8], outside: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
@@ -134,7 +146,7 @@ def tone_gain(
     far = cv2.distanceTransform(outside.astype(np.uint8), cv2.DIST_L2, 3)
     near = np.exp(-far / (REACH * len(image))) * outside
     brightness = np.minimum(np.exp(logs @ LUMA) / 0.2, 1.5)
-    weights = _skin_likeness(logs) * near * brightness**BRIGHT
+    weights = _skin_likeness(logs) * near * brightness**BRIGHT * _neck(len(image))
     evidence = float(weights.mean())
     trust = evidence / (evidence + EVIDENCE)
     around = float((logs @ ONES / 3 * near).sum() / (near.sum() + 1e-6)) + 1.9
