@@ -127,8 +127,8 @@ def _gain(guide_tone: Array, film_tone: Array, trust: float, exposure: float) ->
 @lru_cache(maxsize=4)
 def _neck(size: int) -> Array:
     """Weight (S, 1) of the rows of a crop: what is like skin beside a face is hair more often."""
-    rows = (np.arange(size, dtype=np.float32)[:, None] + 0.5) / size
-    return BESIDE + (1 - BESIDE) * _rise(rows, CHIN, 0.03)
+    rows = (np.arange(size, dtype=np.float32)[:, None] + np.float32(0.5)) / np.float32(size)
+    return np.asarray(BESIDE + (1 - BESIDE) * _rise(rows, CHIN, 0.03), np.float32)
 
 
 def tone_gain(
