@@ -1,10 +1,10 @@
 """Search frames with a network that finds faces in one upright picture of ordinary scale.
 
 A quick search sees every frame at a bounded size, with a grey margin around it, so that a face cut
-by the edge of the frame is still seen. Where it finds small faces the frame is searched again at a
-larger scale, tile by tile. With recall ``high`` that is done in every frame, and the frame is also
-searched at half the scale, for faces that fill it, and turned by 90, 180 and 270 degrees. All
-answers are merged.
+by the edge of the frame is still seen. Where it finds small faces every third frame is searched
+again at a larger scale, tile by tile: what is seen there alone is a track of sightings with short
+gaps. With recall ``high`` that is done in every frame, and the frame is also searched at half the
+scale, for faces that fill it, and turned by 90, 180 and 270 degrees. All answers are merged.
 
 A network that answers with NaN or infinity stops the job: nobody knows what it has not seen.
 """
@@ -64,6 +64,8 @@ class Scheme:
     """Longer side of the picture in the quick search, pixels. Never enlarges."""
     second_side: int = 1280
     """Longer side in the second search, pixels; enlarges up to twice."""
+    every: int = 3
+    """The second search looks at every so many frames, unless recall is ``high``."""
     tile: int = 960
     """Longest side of one tile of the second search, before the margin."""
 
@@ -78,6 +80,8 @@ class Scheme:
                 f"max_side {self.max_side} and second_side {self.second_side} must grow from 64 "
                 "to at most 8192"
             )
+        if self.every < 1:
+            raise UsageError(f"every must be at least 1 frame, got {self.every}")
         if not 64 <= self.tile <= 8192:
             raise UsageError(f"tile must be from 64 to 8192 pixels, got {self.tile}")
         if self.recall not in ("normal", "high"):
@@ -116,19 +120,21 @@ class Search:
             for shape, group in groupby(images, key=np.shape)
             for found in self._searched(list(group), self._quick_scale(shape))
         ]
-        every = (self._again(image, found) for image, found in zip(images, quick, strict=True))
+        every = (self._again(frame, found) for frame, found in zip(frames, quick, strict=True))
         return [self._faces(found) for found in every]
 
     def _quick_scale(self, shape: tuple[int, ...]) -> float:
         return min(1.0, self._scheme.max_side / max(shape[:2]))
 
-    def _again(self, image: NDArray[np.uint8], found: Candidates) -> Candidates:
+    def _again(self, frame: Frame, found: Candidates) -> Candidates:
         """What was found, joined with what further searches find where they are called for."""
-        scheme, quick = self._scheme, self._quick_scale(image.shape)
+        image, scheme = frame.image, self._scheme
+        quick = self._quick_scale(image.shape)
         parts = [found]
         again = max(quick, min(2.0, scheme.second_side / max(image.shape[:2])))
         small = np.ptp(found.boxes.reshape(-1, 2, 2), axis=1).max(1, initial=0) < SMALL
-        if again > 1.25 * quick and (scheme.thorough or small.any()):
+        due = frame.index % scheme.every == 0 and small.any()
+        if again > 1.25 * quick and (scheme.thorough or due):
             parts += self._in_tiles(image, again)
         if scheme.thorough:
             parts += self._searched([image], quick / 2)

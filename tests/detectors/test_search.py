@@ -82,6 +82,18 @@ def test_a_small_face_calls_for_a_second_search_at_a_larger_scale():
     assert len(network.shapes) == 1
 
 
+def test_the_second_search_looks_at_every_third_frame_of_a_film():
+    image = picture((100, 100, 110, 130))
+    frames = [Frame(index, index, TICK, image) for index in range(4, 11)]
+    network = Marks()
+    found = Search(network, Scheme(threshold=0.5)).detect(frames)
+    assert [len(each) for each in found] == [1] * 7
+    assert [shape[2] for shape in network.shapes].count(704) == 2  # frames 6 and 9
+    network = Marks()
+    Search(network, Scheme(threshold=0.5, every=1)).detect(frames)
+    assert [shape[2] for shape in network.shapes].count(704) == 7
+
+
 def test_faces_seen_only_in_tiles_are_found_once_and_in_place():
     marks = [(30, 40, 38, 52), (508, 300, 516, 312), (300, 590, 308, 599)]
     image = picture(*marks, size=(600, 1000))
