@@ -116,6 +116,8 @@ def _alike(before: NDArray[np.uint8], after: NDArray[np.uint8], mask: NDArray[np
     It looks at the face's box, which lies somewhere inside the mask.
     """
     x, y, width, height = cv2.boundingRect((mask > 0).astype(np.uint8))
+    if not width:  # nothing is going to be pasted
+        return False
     whole = (float(x), float(y), float(x + width), float(y + height))
     for share in SHARES:
         box = geometry.expand(whole, share)

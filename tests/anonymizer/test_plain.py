@@ -101,6 +101,13 @@ def test_a_face_that_they_would_not_change_is_covered(name):
     np.testing.assert_array_equal(replaced(name, given), replaced("cover", given))
 
 
+@pytest.mark.parametrize("name", ["blur", "mosaic"])
+def test_where_nothing_is_protected_nothing_is_compared(name):
+    given = clip(T=1, S=64)
+    empty = dataclasses.replace(given, mask=np.zeros_like(given.mask))
+    assert replaced(name, empty).shape == given.pixels.shape
+
+
 def test_an_unknown_name_lists_the_known_ones():
     with pytest.raises(
         UnknownPart, match="unknown replacer 'blurr'; plain ones: cover, blur, mosaic"
