@@ -32,7 +32,9 @@ _MIDDLE: Final = (63.5, 64.0)
 _WIDTH, _HEIGHT = 36.0, 48.0
 _POWER: Final = 2.5
 _FACES: Final = 512
-"""Faces of which is remembered how much room they need: those of neighbours are asked for again."""
+"""Faces of which is remembered how they lie: those of neighbours are asked for again."""
+_MASKS: Final = 256
+"""Faces of which the mask is remembered, for the same reason: 64 KiB each in crops of 128."""
 _EDGE: Final = 1.5
 """Pixels kept free between P and the edge of the crop."""
 
@@ -60,12 +62,12 @@ class _Oval:
     right: float
     height: float
 
-    def level(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Distance from the outline in pixels at 128, about; negative inside."""
-        x, y = points[..., 0] - self.middle[0], points[..., 1] - self.middle[1]
-        across = np.abs(x) / np.where(x < 0, self.left, self.right)
-        radius = (across**_POWER + np.abs(y / self.height) ** _POWER) ** (1 / _POWER)
-        level: NDArray[np.float64] = (radius - 1) * min(self.left, self.right, self.height)
+    def level(self, x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Distance of points from the outline in pixels at 128, about; negative inside."""
+        across = np.maximum((x - self.middle[0]) / self.right, (self.middle[0] - x) / self.left)
+        down = np.abs(y - self.middle[1]) / self.height
+        radius = (across**_POWER + down**_POWER) ** (1 / _POWER)
+        level: NDArray[np.float32] = (radius - 1) * min(self.left, self.right, self.height)
         return level
 
 
@@ -78,12 +80,30 @@ def place(face: Face, size: int) -> Placement:
     return _widened(face, size, _need(face, size))
 
 
-def place_in(track: Track, index: int, size: int) -> Placement:
+def place_in(track: Track, index: int, size: int) -> tuple[Placement, NDArray[np.float32]]:
     """Align the face of a track in frame ``index``, in a view that widens smoothly over time.
+
+    Returns:
+        Its place, and its opacity in that crop, read-only: see `protected_mask`.
 
     Raises:
         ValueError: if the track has no face there.
     """
+    return _protected(*_view(track, index, size))
+
+
+@lru_cache(_MASKS)
+def _protected(face: Face, size: int, need: float) -> tuple[Placement, NDArray[np.float32]]:
+    placed = _widened(face, size, need)
+    mask = protected_mask(
+        placed.landmarks, size, box=face.box, frame_from_crop=placed.frame_from_crop
+    )
+    mask.flags.writeable = False
+    return placed, mask
+
+
+def _view(track: Track, index: int, size: int) -> tuple[Face, int, float]:
+    """The face of a track, the size of its crop, and by how much its view is widened."""
     face = track.at(index)
     if face is None:
         raise ValueError(f"track {track.id} has no face in frame {index}")
@@ -91,7 +111,7 @@ def place_in(track: Track, index: int, size: int) -> Placement:
     nearby = np.arange(index - reach, index + reach + 1).clip(track.start, track.stop - 1)
     needs = {at: _need(track.faces[at - track.start], size) for at in set(nearby.tolist())}
     smooth = smoothing.above(np.array([[needs[at]] for at in nearby.tolist()]))
-    return _widened(face, size, float(smooth[reach, 0]))
+    return face, size, float(smooth[reach, 0])
 
 
 def _widened(face: Face, size: int, need: float) -> Placement:
@@ -111,6 +131,7 @@ def _need(face: Face, size: int) -> float:
     return max(1.0, float(max((middle - low).max(), (high - middle).max())) / (middle - _EDGE))
 
 
+@lru_cache(_FACES)
 def _aligned(face: Face, size: int) -> tuple[Matrix, NDArray[np.float64]]:
     """The canonical ``crop_from_frame`` and the landmarks in that crop."""
     if face.landmarks is None:
@@ -140,17 +161,15 @@ def protected_mask(
     Returns:
         ``(size, size)`` in [0, 1].
     """
-    y, x = np.mgrid[:size, :size].astype(np.float64)
-    grid = np.stack([x, y], axis=-1)
     aligned = canonical.crop_from_frame(landmarks, canonical.REFERENCE_SIZE)
-    points, places = geometry.apply(aligned, landmarks), geometry.apply(aligned, grid)
-    level = _oval(points).level(places)
+    points, (x, y) = geometry.apply(aligned, landmarks), geometry.grid(aligned, size)
+    level = _oval(points).level(x, y)
     if box is not None:
         matrix = np.eye(3) if frame_from_crop is None else frame_from_crop
         unit = geometry.scale_of(aligned) / geometry.scale_of(matrix)
-        ellipse = _box_level(box, geometry.apply(matrix, grid)) * unit
-        level = np.minimum(level, np.maximum(ellipse, _hairline(points) - places[..., 1]))
-    return (1 - level / FEATHER).clip(0, 1).astype(np.float32)
+        ellipse = _box_level(box, *geometry.grid(matrix, size)) * unit
+        level = np.minimum(level, np.maximum(ellipse, _hairline(points) - y))
+    return (1 - level / FEATHER).clip(0, 1)
 
 
 def _oval(landmarks: NDArray[np.float64]) -> _Oval:
@@ -174,13 +193,12 @@ def _hairline(landmarks: NDArray[np.float64]) -> float:
     return HAIRLINE - 4.0 * doubt
 
 
-def _box_level(box: Box, points: NDArray[np.float64]) -> NDArray[np.float64]:
+def _box_level(box: Box, x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
     """Distance from the enlarged ellipse in the box, about, in frame pixels; negative inside."""
-    middle = np.array(geometry.centre(box))
-    half = np.array([box[2] - box[0], box[3] - box[1]]) * BOX_REACH / 2
-    level: NDArray[np.float64] = (
-        np.hypot(*np.moveaxis((points - middle) / half, -1, 0)) - 1
-    ) * half.min()
+    middle = geometry.centre(box)
+    wide, high = (box[2] - box[0]) * BOX_REACH / 2, (box[3] - box[1]) * BOX_REACH / 2
+    across, down = (x - middle[0]) / wide, (y - middle[1]) / high
+    level: NDArray[np.float32] = (np.sqrt(across * across + down * down) - 1) * min(wide, high)
     return level
 
 

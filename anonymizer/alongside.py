@@ -69,13 +69,14 @@ def pairs(
     Raises:
         JobError: if one of them cannot be read.
     """
-    first, made = open_source(original), open_source(output, developed=False)
+    first = open_source(original, exact=False)
+    made = open_source(output, developed=False, exact=False)
     yield first, made
     if isinstance(first, VideoSource) and isinstance(made, VideoSource):
         for number in range(1, min(len(films_of(original)), len(films_of(output)))):
             yield (
-                VideoSource(original, number=number),
-                VideoSource(output, number=number, developed=False),
+                VideoSource(original, number=number, exact=False),
+                VideoSource(output, number=number, developed=False, exact=False),
             )
 
 
@@ -97,7 +98,7 @@ def companions(
     streams = films_of(source) if isinstance(first, VideoSource) else []
     for number, stream in list(enumerate(streams))[1:]:
         try:
-            film = VideoSource(source, number=number)
+            film = VideoSource(source, number=number, exact=False)
         except UnreadableVideo:
             continue
         plan = planned(source, film, crew, progress)
@@ -153,8 +154,8 @@ def examined(
     """What a second look at each of them shows."""
     return [
         verify.examine(
-            VideoSource(film.task.source, number=film.number),
-            VideoSource(target, number=place, developed=False),
+            VideoSource(film.task.source, number=film.number, exact=False),
+            VideoSource(target, number=place, developed=False, exact=False),
             film.task.plan,
             crew.second,
             embedder=crew.embedder,

@@ -17,16 +17,14 @@ from numpy.typing import NDArray
 
 from anonymizer import geometry
 from anonymizer.alignment import place, place_in, protected_mask
-from anonymizer.data import Clip, Frame, Track
+from anonymizer.data import Box, Clip, Frame, Track
 from anonymizer.geometry import Matrix
 
 __all__ = [
     "GREY",
     "cut_clip",
-    "footprint",
     "paste",
     "place",
-    "place_in",
     "protected_mask",
     "ring",
 ]
@@ -35,6 +33,8 @@ _Number = TypeVar("_Number", np.uint8, np.float32)
 
 GREY: Final = 128
 """Value of blanked and missing pixels in ``Clip.context``."""
+SOLID: Final = 0.995
+"""Opacity above which nothing of the frame is mixed in."""
 
 
 def cut_clip(
@@ -75,12 +75,10 @@ def _cut(
     frame: Frame, track: Track, everyone: Sequence[Track], size: int
 ) -> tuple[NDArray[np.generic], ...]:
     """(pixels, context, hidden, mask, frame_from_crop, landmarks) of one face in one frame."""
-    placement = place_in(track, frame.index, size)
+    placement, mask = place_in(track, frame.index, size)
     frame_from_crop = placement.frame_from_crop
-    box = track.faces[frame.index - track.start].box
-    mask = protected_mask(placement.landmarks, size, box=box, frame_from_crop=frame_from_crop)
     step = max(1, int(geometry.scale_of(frame_from_crop)))
-    area = _around(frame_from_crop, size, step)
+    area = _around(frame_from_crop, _whole(size), step)
     canvas, outside = _canvas(frame.image, area)
     blank = _support(mask, placement.crop_from_frame, area)
     for other in everyone:
@@ -104,13 +102,17 @@ Area = tuple[int, int, int, int]
 """``(x0, y0, x1, y1)`` whole frame pixels, half-open; may reach past the frame."""
 
 
-def _around(frame_from_crop: Matrix, size: int, step: int) -> Area:
-    """Frame pixels that a crop draws on, with sides that are multiples of ``step``."""
-    outline = geometry.corners((0.0, 0.0, float(size), float(size)))
+def _around(frame_from_crop: Matrix, box: Box, step: int) -> Area:
+    """Frame pixels that a box of a crop draws on, with sides that are multiples of ``step``."""
+    outline = geometry.corners(box)
     x0, y0, x1, y1 = geometry.bounds(geometry.apply(frame_from_crop, outline))
     left, top = int(np.floor(x0)) - 2 * step, int(np.floor(y0)) - 2 * step
     width, height = int(np.ceil(x1)) - left + 2 * step, int(np.ceil(y1)) - top + 2 * step
     return left, top, left + width + -width % step, top + height + -height % step
+
+
+def _whole(size: int) -> Box:
+    return 0.0, 0.0, float(size), float(size)
 
 
 def _canvas(image: NDArray[np.uint8], area: Area) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -136,15 +138,14 @@ def _protected(track: Track, index: int, size: int, area: Area) -> NDArray[np.ui
     face = track.at(index)
     if face is None or not _near(place(face, size).frame_from_crop, size, area):
         return np.zeros((area[3] - area[1], area[2] - area[0]), np.uint8)
-    placement = place_in(track, index, size)
-    frame_from_crop = placement.frame_from_crop
-    mask = protected_mask(placement.landmarks, size, box=face.box, frame_from_crop=frame_from_crop)
+    placement, mask = place_in(track, index, size)
     return _support(mask, placement.crop_from_frame, area)
 
 
 def _near(frame_from_crop: Matrix, size: int, area: Area) -> bool:
     """Whether a crop, or two of its pixels around it, touch the area."""
-    x0, y0, x1, y1 = _around(frame_from_crop, size, int(geometry.scale_of(frame_from_crop)) + 1)
+    step = int(geometry.scale_of(frame_from_crop)) + 1
+    x0, y0, x1, y1 = _around(frame_from_crop, _whole(size), step)
     return x0 < area[2] and area[0] < x1 and y0 < area[3] and area[1] < y1
 
 
@@ -198,8 +199,8 @@ def paste(
     pixels: NDArray[np.uint8],
     mask: NDArray[np.float32],
     frame_from_crop: Matrix,
-) -> NDArray[np.uint8]:
-    """A copy of a frame with one crop laid over it.
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """A copy of a frame with one crop laid over it, and the pixels that it was laid over.
 
     Where the opacity is 1 nothing of the frame remains; where it is 0 nothing changes. Faces are
     pasted one after another; a later feather then blends with an earlier painting.
@@ -209,29 +210,25 @@ def paste(
         pixels: ``(S, S, 3)`` painted crop.
         mask: ``(S, S)`` its opacity.
         frame_from_crop: Where it lies.
+
+    Returns:
+        ``(H, W, 3)``, and ``(H, W)`` which of its pixels have an opacity above 0, whatever they
+        look like.
     """
-    result = image.copy()
-    area, opacity = _opacity(mask, frame_from_crop, image.shape[:2])
+    result, laid = image.copy(), np.zeros(image.shape[:2], np.bool_)
+    (x0, y0, x1, y1), opacity = _opacity(mask, frame_from_crop, image.shape[:2])
     if not opacity.size:
-        return result
-    x0, y0, x1, y1 = area
+        return result, laid
+    here = np.s_[y0:y1, x0:x1]
+    area = x0, y0, x1, y1
     painted = _warped(pixels, geometry.inverse(frame_from_crop), area, cubic=True)
-    here = result[y0:y1, x0:x1]
-    share, under = opacity[..., None], here.astype(np.float32)
-    blended = (under + share * (painted - under)).round().astype(np.uint8)
-    here[:] = np.where(share > 0.995, painted, blended)
-    return result
-
-
-def footprint(
-    mask: NDArray[np.float32], frame_from_crop: Matrix, size: tuple[int, int]
-) -> NDArray[np.bool_]:
-    """Which pixels of a frame of (height, width) ``size`` ``paste`` lays something over."""
-    result = np.zeros(size, np.bool_)
-    (x0, y0, x1, y1), opacity = _opacity(mask, frame_from_crop, size)
-    if opacity.size:
-        result[y0:y1, x0:x1] = opacity > 0
-    return result
+    laid[here] = opacity > 0
+    feather = laid[here] & (opacity <= SOLID)
+    share, under = opacity[feather][:, None], result[here][feather].astype(np.float32)
+    blended = under + share * (painted[feather] - under)
+    np.copyto(result[here], painted, where=(opacity > SOLID)[..., None])
+    result[here][feather] = blended.round().astype(np.uint8)
+    return result, laid
 
 
 def _opacity(
@@ -239,10 +236,13 @@ def _opacity(
 ) -> tuple[Area, NDArray[np.float32]]:
     """The part of a frame of (height, width) ``size`` that a crop may cover, and how much it does.
 
-    The opacity of a crop that lies outside of the frame is empty.
+    The opacity of a crop that lies outside of the frame, or is nowhere opaque, is empty.
     """
-    area = _inside(_around(frame_from_crop, len(mask), 1), size)
-    if area[0] >= area[2] or area[1] >= area[3]:
+    x, y, width, height = cv2.boundingRect((mask > 0).astype(np.uint8))
+    blur = 2 * max(1.0, 1 / geometry.scale_of(frame_from_crop))
+    box = x - blur, y - blur, x + width + blur, y + height + blur
+    area = _inside(_around(frame_from_crop, box, 1), size)
+    if not width or area[0] >= area[2] or area[1] >= area[3]:
         return area, np.empty((0, 0), np.float32)
     return area, _warped(mask, geometry.inverse(frame_from_crop), area)
 

@@ -88,6 +88,16 @@ def apply(b_from_a: Matrix, points: ArrayLike) -> NDArray[np.float64]:
     return moved
 
 
+def grid(b_from_a: Matrix, size: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Where the pixels of a square picture a lie in b: x and y, each ``(size, size)``."""
+    along = np.arange(size)
+    across, down = (
+        (turn[0] * along + (turn[1] * along + turn[2])[:, None]).astype(np.float32)
+        for turn in b_from_a[:2]
+    )
+    return across, down
+
+
 def inverse(b_from_a: Matrix) -> Matrix:
     """``a_from_b`` of an affine matrix.
 

@@ -93,7 +93,7 @@ class Anonymizer:
             JobError: with the reason. Nothing is then at the destination that was not there before.
         """
         seconds: dict[str, float] = {}
-        film = open_source(source)
+        film = open_source(source, exact=False)
         with folder_of(destination), atomic_output(destination, overwrite=overwrite) as target:
             before = fingerprint.of_file(source)
             self.crew.refuse_itself(source, before)
@@ -129,7 +129,7 @@ class Anonymizer:
             JobError: if it cannot be read.
         """
         before = fingerprint.of_file(source)
-        found = self._plan(source, open_source(source), progress)
+        found = self._plan(source, open_source(source, exact=False), progress)
         return PlanFile(found, before, self.settings.described())
 
     def frames(self, images: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
@@ -195,8 +195,8 @@ class Anonymizer:
         witness = Witness(made)
         try:
             checked = verify.examine(
-                open_source(task.source, developed=self.crew.second is not None),
-                open_source(target, developed=False),
+                open_source(task.source, developed=self.crew.second is not None, exact=False),
+                open_source(target, developed=False, exact=False),
                 task.plan,
                 self.crew.second,
                 embedder=self.crew.embedder,

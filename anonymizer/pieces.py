@@ -116,7 +116,7 @@ def painted(
 
 
 def _film(source: Path) -> VideoSource:
-    film = open_source(source)
+    film = open_source(source, exact=False)
     if not isinstance(film, VideoSource):
         raise Indivisible("it is a picture")
     return film

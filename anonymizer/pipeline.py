@@ -230,8 +230,7 @@ def _lay(done: dict[int, Frame], clip: Clip, pixels: NDArray[np.uint8]) -> None:
     for at, index in enumerate(clip.indices[clip.lead :]):
         place = clip.lead + at
         where = clip.mask[place], clip.frame_from_crop[place]
-        image = crops.paste(done[index].image, pixels[at], *where)
-        done[index] = _with(done[index], image, crops.footprint(*where, image.shape[:2]))
+        done[index] = _with(done[index], *crops.paste(done[index].image, pixels[at], *where))
 
 
 def covered(frame: Frame, zones: Sequence[Zone]) -> Frame:

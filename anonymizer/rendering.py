@@ -250,7 +250,7 @@ def _painted(task: Task, frames: range | None, progress: Progress | None) -> Ite
 def _shown(film: VideoSource | ImageSource, frames: range | None) -> Iterable[Frame]:
     """Some frames of a film, or all; where nothing is painted no RGB picture is made of them."""
     if isinstance(film, VideoSource):
-        return film.lazily() if frames is None else film.part(frames, developed=False)
+        return film.lazily() if frames is None else film.part(frames, lazily=True)
     if frames is not None:
         raise Indivisible("it is a picture")
     return film

@@ -97,7 +97,7 @@ def drawn(studio: Studio, count: int, folder: Path) -> Film:
     pixels = [cv2.resize(head, (clip.size, clip.size)) for head in heads.pixels]
     places = zip(moving.frames, pixels, clip.mask, clip.frame_from_crop, strict=True)
     path = folder / "film.mp4"
-    write_reel(path, (crops.paste(frame.image, head, *where) for frame, head, *where in places))
+    write_reel(path, (crops.paste(frame.image, head, *where)[0] for frame, head, *where in places))
     return Film(DRAWN, list(open_source(path)), path, path)
 
 

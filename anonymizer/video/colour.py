@@ -29,6 +29,7 @@ _SWSCALE: Final = {
 
 # The default path takes the nearest chroma sample and rounds down; these flags interpolate it.
 SCALING: Final = Interpolation.BICUBIC | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND
+QUICK: Final = Interpolation.BICUBIC
 
 
 def colour_of(picture: av.VideoFrame) -> Colour:

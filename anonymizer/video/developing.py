@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from threading import Lock
+from typing import Final
 
 import av
 import numpy as np
@@ -13,11 +15,26 @@ from numpy.typing import NDArray
 
 from anonymizer.data import Frame, StreamInfo
 from anonymizer.picture import Negative
-from anonymizer.video.colour import SCALING, matrix_for, swscale_matrix, swscale_range
+from anonymizer.video.colour import QUICK, SCALING, matrix_for, swscale_matrix, swscale_range
 from anonymizer.video.failures import reading
 from anonymizer.video.native import Native
 from anonymizer.video.orientation import Orientation
 from anonymizer.video.packing import native_of
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How RGB pictures are made of decoded ones."""
+
+    ahead: bool = True
+    """At once; else where they are first asked for, which for most is never."""
+    exact: bool = True
+    """In exact colours; else chroma is that of the nearest sample, and levels are rounded down.
+    swscale does that 18 times as fast."""
+
+
+LAZILY: Final = Manner(ahead=False)
+"""For those who paint some of the pictures."""
 
 
 class Developer:
@@ -28,7 +45,7 @@ class Developer:
         info: What the film's header and its first picture say.
         orientation: What turns what is stored upright.
         size: (width, height) of the first picture as stored; others are made to fit.
-        ahead: Whether RGB pictures are made at once; else where they are first asked for.
+        manner: How RGB pictures are made.
     """
 
     def __init__(
@@ -37,19 +54,18 @@ class Developer:
         info: StreamInfo,
         orientation: Orientation,
         size: tuple[int, int],
-        *,
-        ahead: bool = True,
+        manner: Manner,
     ) -> None:
         self._path = path
         self._info, self._orientation, self._size = info, orientation, size
-        self._ahead = ahead
+        self._manner = manner
         self._reformatter, self._lock = VideoReformatter(), Lock()
 
     def __call__(self, picture: av.VideoFrame, *, index: int, pts: int) -> Frame:
         """The frame of a picture, which is the film's ``index``-th and shown at ``pts``."""
         shape = self._info.height, self._info.width
         negative = Negative(shape, partial(self._upright, picture))
-        if self._ahead:
+        if self._manner.ahead:
             negative.developed()
         return Frame(index, pts, self._info.time_base, negative, self._native(picture, negative))
 
@@ -69,7 +85,7 @@ class Developer:
                 src_colorspace=None if picture.format.is_rgb else matrix,
                 src_color_range=swscale_range(full),
                 dst_color_range=swscale_range(True),
-                interpolation=SCALING,
+                interpolation=SCALING if self._manner.exact else QUICK,
                 threads=1,
             )
         return self._orientation.apply(rgb.to_ndarray())  # type: ignore[arg-type]  # rgb24 is uint8

@@ -25,12 +25,15 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES
 
 
-def open_source(path: Path, *, developed: bool = True) -> VideoSource | ImageSource:
+def open_source(
+    path: Path, *, developed: bool = True, exact: bool = True
+) -> VideoSource | ImageSource:
     """Open a film or still picture for reading.
 
     Args:
         path: The file.
         developed: Of a film: whether RGB pictures are made ahead; else where they are asked for.
+        exact: Of a film: whether their colours are exact; else made to be looked at only.
 
     Raises:
         UnreadableVideo: if it is neither, or a picture of a kind that cannot be written.
@@ -38,7 +41,9 @@ def open_source(path: Path, *, developed: bool = True) -> VideoSource | ImageSou
     if not is_image(path) and _TILED.match(_head(path)):
         reason = "is an AVIF, HEIF or CR3 picture; convert it to .png, .tif or .jpg first"
         raise UnreadableVideo(path, reason)
-    return ImageSource(path) if is_image(path) else VideoSource(path, developed=developed)
+    if is_image(path):
+        return ImageSource(path)
+    return VideoSource(path, developed=developed, exact=exact)
 
 
 def _head(path: Path) -> bytes:

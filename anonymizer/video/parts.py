@@ -12,7 +12,7 @@ from av.video.stream import VideoStream
 
 from anonymizer.data import Frame, StreamInfo
 from anonymizer.video.damage import Damage
-from anonymizer.video.developing import Developer
+from anonymizer.video.developing import Developer, Manner
 from anonymizer.video.failures import reading
 from anonymizer.video.orientation import Orientation
 from anonymizer.video.packets import decoding_stream, open_input, packets_of
@@ -36,7 +36,8 @@ class Part:
         table: Timetable,
         frames: range,
         *,
-        ahead: tuple[int, bool],
+        ahead: int,
+        manner: Manner,
     ) -> None:
         """Read nothing yet.
 
@@ -46,7 +47,8 @@ class Part:
             stored: How its pictures are turned, and their (width, height) before that.
             table: Of the film.
             frames: Which to read.
-            ahead: How many frames are decoded ahead, and whether their RGB pictures are made too.
+            ahead: How many frames are decoded ahead.
+            manner: How their RGB pictures are made.
 
         Raises:
             ValueError: if the film has no such frames.
@@ -55,7 +57,7 @@ class Part:
             raise ValueError(f"frames {frames.start} to {frames.stop} of {len(table.pts)}")
         self._path, self._info, self._stored = path, info, stored
         self._table, self._frames = table, frames
-        self._depth, self._developed = ahead
+        self._depth, self._manner = ahead, manner
 
     @property
     def info(self) -> StreamInfo:
@@ -75,7 +77,7 @@ class Part:
         table, frames = self._table, self._frames
         entry = table.entry(frames.start)
         index = int(table.entries[entry])
-        develop = Developer(self._path, self._info, *self._stored, ahead=self._developed)
+        develop = Developer(self._path, self._info, *self._stored, self._manner)
         with reading(self._path), open_input(self._path) as container:
             stream = decoding_stream(container, self._path)
             for picture in self._pictures(container, stream, int(table.packets[entry])):

@@ -16,7 +16,7 @@ from anonymizer.errors import UnreadableVideo
 from anonymizer.video import alpha
 from anonymizer.video.colour import colour_of
 from anonymizer.video.damage import Damage, Steps
-from anonymizer.video.developing import Developer
+from anonymizer.video.developing import LAZILY, Developer, Manner
 from anonymizer.video.extent import Reach
 from anonymizer.video.failures import reading
 from anonymizer.video.fields import WARNING, whole
@@ -40,16 +40,24 @@ class VideoSource:
         number: Which of its films, from 0.
         prefetch: Frames decoded ahead.
         developed: Whether their RGB pictures are made ahead too; else where they are asked for.
+        exact: Whether these have exact colours; else they may be some levels off, which is enough
+            to look at them and many times as fast.
 
     Raises:
         UnreadableVideo: if the file is missing, no film, or not one picture can be decoded.
     """
 
     def __init__(
-        self, path: Path, *, number: int = 0, prefetch: int = 4, developed: bool = True
+        self,
+        path: Path,
+        *,
+        number: int = 0,
+        prefetch: int = 4,
+        developed: bool = True,
+        exact: bool = True,
     ) -> None:
-        self._path, self._number = path, number
-        self._depth, self._developed = prefetch, developed
+        self._path, self._number, self._depth = path, number, prefetch
+        self._manner = Manner(developed, exact)
         self._damage = Damage(path)
         self._info, self._stored = _probe(path, number)
         self._table: Timetable | None = None
@@ -83,20 +91,21 @@ class VideoSource:
             self._damage.warnings = self._damage.warnings or list(self._table.warnings)
         return self._table
 
-    def part(self, frames: range, *, developed: bool = True) -> Part:
+    def part(self, frames: range, *, lazily: bool = False) -> Part:
         """Some frames of the film, as reading all of it gives them.
 
         Args:
             frames: Which.
-            developed: As of the film.
+            lazily: As `lazily` reads them.
 
         Raises:
             Indivisible: if the film can only be read as a whole.
             ValueError: if there are no such frames.
         """
         table = self.timetable()
-        ahead = self._depth, developed
-        return Part(self._path, self._info, self._stored, table, frames, ahead=ahead)
+        manner = LAZILY if lazily else self._manner
+        where = self._info, self._stored, table
+        return Part(self._path, *where, frames, ahead=self._depth, manner=manner)
 
     def __iter__(self) -> Iterator[Frame]:
         """Open the file anew and decode it in a thread, a few frames ahead.
@@ -105,21 +114,21 @@ class VideoSource:
             DamagedVideo: after too many damaged packets in a row.
             UnreadableVideo: if reading fails otherwise.
         """
-        return self._read(developed=self._developed)
+        return self._read(self._manner)
 
     def lazily(self) -> Iterator[Frame]:
-        """The same, but RGB pictures are made only where they are asked for."""
-        return self._read(developed=False)
+        """The same, but RGB pictures are made only where they are asked for, in exact colours."""
+        return self._read(LAZILY)
 
-    def _read(self, *, developed: bool) -> Iterator[Frame]:
+    def _read(self, manner: Manner) -> Iterator[Frame]:
         self._damage = Damage(self._path)
-        return work_ahead(self._frames(self._damage, developed=developed), self._depth)
+        return work_ahead(self._frames(self._damage, manner), self._depth)
 
-    def _frames(self, damage: Damage, *, developed: bool) -> Iterator[Frame]:
+    def _frames(self, damage: Damage, manner: Manner) -> Iterator[Frame]:
         with reading(self._path), open_input(self._path) as container:
             stream = decoding_stream(container, self._path, self._number)
             clock, count = Clock(), 0
-            develop = Developer(self._path, self._info, *self._stored, ahead=developed)
+            develop = Developer(self._path, self._info, *self._stored, manner)
             reach, steps = Reach(container, stream), Steps()
             transparent = self._info.pixel_format == alpha.PIXEL_FORMAT and alpha.has_alpha(stream)
             if alpha.has_alpha(stream) and not transparent:

@@ -206,13 +206,16 @@ def flickering():
 def test_a_tracks_view_widens_smoothly_and_holds_every_area():
     track = flickering()
     alone = [geometry.scale_of(place(one, 128).crop_from_frame) for one in track.faces]
-    placements = [place_in(track, index, 128) for index in range(5, 45)]
+    placements, masks = zip(*(place_in(track, index, 128) for index in range(5, 45)), strict=True)
     together = [geometry.scale_of(placement.crop_from_frame) for placement in placements]
     assert np.abs(np.diff(alone)).max() > 0.1
     assert np.abs(np.diff(together)).max() < 0.02
-    for one, placement in zip(track.faces, placements, strict=True):
-        mask = protected_mask(
-            placement.landmarks, 128, box=one.box, frame_from_crop=placement.frame_from_crop
+    for one, placement, mask in zip(track.faces, placements, masks, strict=True):
+        assert np.array_equal(
+            mask,
+            protected_mask(
+                placement.landmarks, 128, box=one.box, frame_from_crop=placement.frame_from_crop
+            ),
         )
         assert max(mask[0].max(), mask[-1].max(), mask[:, 0].max(), mask[:, -1].max()) == 0
 
@@ -220,7 +223,9 @@ def test_a_tracks_view_widens_smoothly_and_holds_every_area():
 def test_a_face_alone_is_placed_as_a_track_of_one():
     one = face(BOX)
     track = Track(id=0, shot=0, start=3, faces=(one,), origins=("detected",))
-    assert place_in(track, 3, 64).crop_from_frame == pytest.approx(place(one, 64).crop_from_frame)
+    assert place_in(track, 3, 64)[0].crop_from_frame == pytest.approx(
+        place(one, 64).crop_from_frame
+    )
 
 
 def test_a_frame_without_the_face_is_refused():

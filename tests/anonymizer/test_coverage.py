@@ -84,7 +84,7 @@ def protected(faces: Sequence[Face], size: tuple[int, int]) -> NDArray[np.bool_]
         placement = place(face, 128)
         matrix = placement.frame_from_crop
         mask = crops.protected_mask(placement.landmarks, 128, box=face.box, frame_from_crop=matrix)
-        image = crops.paste(image, white, (mask > 0).astype(np.float32), matrix)
+        image, _ = crops.paste(image, white, (mask > 0).astype(np.float32), matrix)
     inside: NDArray[np.bool_] = image[..., 0] > 0
     return inside
 

@@ -45,7 +45,8 @@ def protected(image, one, size=64):
     mask = protected_mask(placement.landmarks, size, box=one.box, frame_from_crop=matrix)
     white = np.full((size, size, 3), 255, np.uint8)
     return (
-        crops.paste(np.zeros_like(image), white, (mask > 0).astype(np.float32), matrix)[..., 0] > 0
+        crops.paste(np.zeros_like(image), white, (mask > 0).astype(np.float32), matrix)[0][..., 0]
+        > 0
     )
 
 
@@ -89,11 +90,11 @@ def test_what_is_not_hidden_shows_only_seen_pixels(one):
 
 
 @where
-def test_footprint_is_where_something_is_laid_over_the_frame(one):
+def test_where_something_is_laid_over_the_frame_is_told(one):
     """Also where what is laid over it looks the same."""
     image = np.zeros((*WIDE, 3), np.uint8)
     clip = cut(image, one)
-    found = crops.footprint(clip.mask[0], clip.frame_from_crop[0], WIDE)
+    _, found = crops.paste(image, clip.pixels[0], clip.mask[0], clip.frame_from_crop[0])
     laid = protected(image, one)
     assert laid.any()
     assert found[laid].all()
@@ -101,9 +102,26 @@ def test_footprint_is_where_something_is_laid_over_the_frame(one):
     assert not found[~near].any()
 
 
-def test_footprint_of_a_crop_outside_of_the_frame_is_empty():
-    away = geometry.similarity(shift=(500, 500))
-    assert not crops.footprint(np.ones((64, 64), np.float32), away, WIDE).any()
+@where
+@pytest.mark.parametrize("size", [32, 64, 256])
+def test_nothing_opaque_is_left_out_wherever_in_the_crop_it_lies(one, size):
+    matrix = place(one, size).frame_from_crop
+    image, white = np.zeros((*WIDE, 3), np.uint8), np.full((size, size, 3), 255, np.uint8)
+    side = size // 8
+    for top, left in ((0, 0), (size - side, size - side), (3 * side, 3 * side), (side, 5 * side)):
+        spot = np.zeros((size, size), np.float32)
+        spot[top : top + side, left : left + side] = 1
+        pasted, laid = crops.paste(image, white, spot, matrix)
+        everywhere, _ = crops.paste(image, white, np.maximum(spot, np.float32(1e-6)), matrix)
+        assert np.abs(pasted.astype(int) - everywhere).max() <= 1  # positions are rounded
+        assert laid[everywhere[..., 0] > 0].all()
+
+
+def test_a_crop_that_is_nowhere_opaque_changes_nothing():
+    image, matrix = picture(WIDE), place(PLACES["upright"], 64).frame_from_crop
+    pasted, laid = crops.paste(image, image[:64, :64], np.zeros((64, 64), np.float32), matrix)
+    assert np.array_equal(pasted, image)
+    assert not laid.any()
 
 
 @where
@@ -112,7 +130,7 @@ def test_every_core_pixel_is_replaced(one):
     black = np.zeros((*WIDE, 3), np.uint8)
     clip = cut(black, one)
     pixels = np.full_like(clip.pixels[0], 255)
-    pasted = crops.paste(black, pixels, clip.mask[0], clip.frame_from_crop[0])
+    pasted = crops.paste(black, pixels, clip.mask[0], clip.frame_from_crop[0])[0]
     solid = frame_core(clip.mask[0], clip.frame_from_crop[0])
     assert solid.any()
     assert (pasted[solid] == 255).all()
@@ -136,7 +154,7 @@ def test_the_frames_outermost_rows_and_columns_are_replaced():
     everywhere = turned((-30.0, -60.0, 250.0, 210.0), 0.0)
     clip = cut(black, everywhere)
     white = np.full_like(clip.pixels[0], 255)
-    pasted = crops.paste(black, white, clip.mask[0], clip.frame_from_crop[0])
+    pasted = crops.paste(black, white, clip.mask[0], clip.frame_from_crop[0])[0]
     assert (pasted[0, 60:160] == 255).all()
     assert (pasted[-1, 60:160] == 255).all()
     assert (pasted[50:100, 0] == 255).all()
@@ -149,7 +167,7 @@ def test_pasting_changes_nothing_outside_the_protected_area(one, size):
     image = picture(WIDE, seed=3)
     clip = cut(image, one, size=size)
     pixels = np.random.default_rng(4).integers(0, 256, clip.pixels[0].shape).astype(np.uint8)
-    pasted = crops.paste(image, pixels, clip.mask[0], clip.frame_from_crop[0])
+    pasted = crops.paste(image, pixels, clip.mask[0], clip.frame_from_crop[0])[0]
     outside = ~protected(image, one, size)
     assert outside.any()
     assert np.array_equal(pasted[outside], image[outside])
@@ -163,7 +181,7 @@ def test_pasting_what_was_cut_gives_the_frame_back(one):
     inside = protected(image, one, 128)
     shown = np.zeros(WIDE, bool)
     shown[2:-2, 2:-2] = True
-    pasted = crops.paste(image, clip.pixels[0], clip.mask[0], clip.frame_from_crop[0])
+    pasted = crops.paste(image, clip.pixels[0], clip.mask[0], clip.frame_from_crop[0])[0]
     error = np.abs(pasted.astype(int) - image)[inside & shown]
     assert error.mean() < 2.5
     assert np.median(error) <= 2
@@ -175,7 +193,7 @@ def test_the_feather_mixes_by_opacity(one):
     black = np.zeros((*WIDE, 3), np.uint8)
     clip = cut(black, one)
     white = np.full_like(clip.pixels[0], 255)
-    pasted = crops.paste(black, white, clip.mask[0], clip.frame_from_crop[0])
+    pasted = crops.paste(black, white, clip.mask[0], clip.frame_from_crop[0])[0]
     soft = (pasted[..., 0] > 0) & (pasted[..., 0] < 255)
     assert soft.any()
     y, x = np.nonzero(soft)
@@ -192,11 +210,11 @@ def test_a_core_shows_nothing_of_the_frame():
     clip = cut(picture(WIDE, seed=6), one)
     painted = picture((64, 64), seed=7)
     first, second = (
-        crops.paste(picture(WIDE, seed=seed), painted, clip.mask[0], clip.frame_from_crop[0])
+        crops.paste(picture(WIDE, seed=seed), painted, clip.mask[0], clip.frame_from_crop[0])[0]
         for seed in (8, 9)
     )
     white = np.zeros((*WIDE, 3), np.uint8)
-    solid = crops.paste(
+    solid, _ = crops.paste(
         white, np.full((64, 64, 3), 255, np.uint8), clip.mask[0], clip.frame_from_crop[0]
     )
     core = solid[..., 0] == 255
@@ -211,16 +229,17 @@ def test_overlapping_faces_never_show_the_frame_in_a_core():
     for one in faces:
         clip = cut(image, one)
         white = np.full_like(clip.pixels[0], 255)
-        alone = crops.paste(image, white, clip.mask[0], clip.frame_from_crop[0])
+        alone = crops.paste(image, white, clip.mask[0], clip.frame_from_crop[0])[0]
         cores |= alone[..., 0] == 255
-        result = crops.paste(result, white, clip.mask[0], clip.frame_from_crop[0])
+        result = crops.paste(result, white, clip.mask[0], clip.frame_from_crop[0])[0]
     assert (result[cores] == 255).all()
 
 
 def test_a_crop_outside_the_frame_changes_nothing():
     image = picture(WIDE)
     away = geometry.similarity(shift=(900, 900))
-    pasted = crops.paste(image, image[:64, :64], np.ones((64, 64), np.float32), away)
+    pasted, laid = crops.paste(image, image[:64, :64], np.ones((64, 64), np.float32), away)
+    assert not laid.any()
     assert np.array_equal(pasted, image)
     assert pasted is not image
 
@@ -249,7 +268,7 @@ def test_the_frame_shows_the_crop_where_its_matrix_says(place_name):
     clip = cut(image, PLACES[place_name])
     v, u = np.mgrid[:64, :64]
     painted = np.stack([3 * u + 10, 3 * v + 10, 0 * u], axis=-1).astype(np.uint8)
-    pasted = crops.paste(image, painted, clip.mask[0], clip.frame_from_crop[0])
+    pasted = crops.paste(image, painted, clip.mask[0], clip.frame_from_crop[0])[0]
     y, x = np.nonzero(frame_core(clip.mask[0], clip.frame_from_crop[0]))
     points = geometry.apply(geometry.inverse(clip.frame_from_crop[0]), np.stack([x, y], axis=1))
     assert len(x) > 10
@@ -295,6 +314,6 @@ def test_cut_then_paste_changes_nothing_outside_for_any_face(seed):
     image = picture(WIDE, seed=seed % 7)
     clip = cut(image, one, size=32)
     white = np.full((32, 32, 3), 255, np.uint8)
-    pasted = crops.paste(image, white, clip.mask[0], clip.frame_from_crop[0])
+    pasted = crops.paste(image, white, clip.mask[0], clip.frame_from_crop[0])[0]
     outside = ~protected(image, one, 32)
     assert np.array_equal(pasted[outside], image[outside])

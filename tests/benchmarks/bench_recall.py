@@ -126,7 +126,7 @@ def protected(faces: Iterable[Face], size: tuple[int, int]) -> Mask:
         placement = place(face, 128)
         matrix = placement.frame_from_crop
         mask = crops.protected_mask(placement.landmarks, 128, box=face.box, frame_from_crop=matrix)
-        image = crops.paste(image, white, (mask > 0).astype(np.float32), matrix)
+        image, _ = crops.paste(image, white, (mask > 0).astype(np.float32), matrix)
     inside: Mask = image[..., 0] > 0
     return inside
 

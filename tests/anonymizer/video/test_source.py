@@ -388,13 +388,26 @@ def test_lazily_read_frames_are_the_same_and_made_where_they_are_asked_for(tmp_p
 
     monkeypatch.setattr(Developer, "_upright", counted)
     film = VideoSource(source, developed=False)
-    for reading in (film, film.lazily(), film.part(range(6), developed=False)):
+    for reading in (film, film.lazily(), film.part(range(6), lazily=True)):
         frames, before = list(reading), len(made)
         assert np.array_equal(frames[2].image, whole[2])
         assert len(made) == before + 1
     assert len(made) == 3
     assert len(list(film.part(range(6)))) == 6
+    assert len(made) == 3
+    assert len(list(VideoSource(source).part(range(6)))) == 6
     assert len(made) == 9
+
+
+def test_what_is_only_looked_at_has_nearly_the_colours_of_what_is_painted(tmp_path):
+    source = make_video(tmp_path / "a.mp4", frames=6)
+    exact = np.stack([frame.image for frame in VideoSource(source)]).astype(int)
+    film = VideoSource(source, exact=False)
+    for looked_at in (film, film.part(range(6))):
+        off = np.abs(np.stack([frame.image for frame in looked_at]) - exact)
+        assert 0 < off.mean() < 8
+    for painted in (film.lazily(), film.part(range(6), lazily=True)):
+        assert np.array_equal(np.stack([frame.image for frame in painted]), exact)
 
 
 def test_a_picture_that_cannot_be_made_is_the_films_fault_whoever_asks_for_it(
