@@ -314,10 +314,18 @@ def test_parts_are_loaded_on_one_core_whatever_there_are(monkeypatch):
     chosen: list[set[int]] = []
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 1, 2})
     monkeypatch.setattr(os, "sched_setaffinity", lambda _, cores: chosen.append(set(cores)))
+    monkeypatch.setattr(os, "getpid", lambda: 300)
     with suppress(ZeroDivisionError), units.one_core():
         assert chosen == [{1}]
         raise ZeroDivisionError
     assert chosen == [{1}, {1, 2, 3}]
+    chosen.clear()
+    for pid in (301, 302):
+        monkeypatch.setattr(os, "getpid", lambda pid=pid: pid)
+        with units.one_core():
+            pass
+    assert chosen[::2] == [{2}, {3}], "those who start together do not wait for each other"
+    chosen[2:] = []
     monkeypatch.delattr(os, "sched_setaffinity")
     with units.one_core():
         pass
