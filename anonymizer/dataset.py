@@ -11,7 +11,6 @@ import logging
 import os
 import secrets
 import shutil
-import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from anonymizer import fingerprint, formats, manifest, mirror, rows, vault
 from anonymizer.agenda import Agenda
+from anonymizer.clusters import insist_on_head, insist_on_room
 from anonymizer.errors import UsageError, VeilframeError
 from anonymizer.manifest import Journal, Row
 from anonymizer.mirror import Entry
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
 PACE: Final = 10e6
 """Bytes per second that are surely read and written where nothing else shows that work goes on."""
-ANSWER_S: Final = 5.0
-"""How long the head of a cluster may take to answer: Ray itself would try for minutes."""
 Tell = Callable[[Row, bool], None]
 
 
@@ -193,29 +191,6 @@ class _Seated(NamedTuple):
     name: str
 
 
-def _insist_on_head(address: str) -> None:
-    """Refuse a ``host:port`` where nobody answers, such as that which a killed cluster left."""
-    where = os.environ.get("RAY_ADDRESS") or _last_head() if address == "auto" else address
-    host, _, port = where.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdecimal():
-        return
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_S).close()
-    except (OSError, OverflowError) as error:
-        advice = "ray start --head starts one, ray stop forgets one that is no more"
-        raise ConnectionError(f"nobody answers at {where} ({error}); {advice}") from error
-
-
-def _last_head() -> str:
-    """Where `ray start` last made a cluster here; Ray would also join that of somebody's run."""
-    usual = os.environ.get("TMPDIR") if os.uname().sysname == "Linux" else None
-    place = os.environ.get("RAY_TMPDIR") or usual or "/tmp"
-    try:
-        return Path(place, "ray", "ray_current_cluster").read_text().strip()
-    except OSError as error:
-        raise ConnectionError("none was started here; name its HEAD:PORT") from error
-
-
 class Actors:
     """Workers on the machines of a Ray cluster; see `workers.Crew`."""
 
@@ -225,7 +200,7 @@ class Actors:
         """Join the cluster at ``address``, or start one here, and start ``size`` workers.
 
         Raises:
-            UsageError: if Ray is not installed, or the cluster is not there.
+            UsageError: if Ray is not installed, or the cluster is not there or too small.
         """
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody is told of what is done
         try:
@@ -237,12 +212,17 @@ class Actors:
         quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
         try:
             if address:
-                _insist_on_head(address)
+                insist_on_head(address)
                 ray.init(address, **quiet)
             else:
                 ray.init("local", num_cpus=size, include_dashboard=False, **quiet)
         except (ConnectionError, ValueError) as error:
             raise UsageError(f"no Ray cluster at {address}: {error}") from error
+        try:
+            insist_on_room(ray.cluster_resources, size, gpus)
+        except ValueError as error:
+            ray.shutdown()
+            raise UsageError(f"Ray has {error}") from error
         self._free = [self._started() for _ in range(size)]
         self._busy: dict[ObjectRef[Any], tuple[_Seated, Task, Pulse]] = {}
 

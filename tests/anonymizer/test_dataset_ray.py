@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from anonymizer import dataset
+from anonymizer import clusters, dataset
 from anonymizer.dataset import Actors
 from anonymizer.errors import MissingWeights, UsageError
 from anonymizer.orders import STATE
@@ -197,6 +197,32 @@ def test_a_cluster_that_is_no_more_is_said_at_once(tmp_path, monkeypatch, given)
     address = "auto" if given in ("auto", "by variable") else last
     with pytest.raises(UsageError, match=rf"Ray cluster at {address}: nobody.* {last}.*ray stop"):
         Actors(NOBODY, 1, address=address, gpus=0)
+
+
+@pytest.mark.parametrize(
+    ("workers", "gpus", "advice"),
+    [(3, 0.0, "--workers 2, or"), (2, 0.5, "more machines"), (1, 1.5, "more machines")],
+)
+def test_more_workers_than_there_is_room_for_are_refused(workers, gpus, advice):
+    has = {"CPU": 2.0, "GPU": 0.4, "memory": 1e9}
+    with pytest.raises(ValueError, match=rf"{workers} workers in 2 cores and 0.4 GPUs; .*{advice}"):
+        clusters.insist_on_room(lambda: has, workers, gpus, wait_s=0)
+    clusters.insist_on_room(lambda: has, 2, 0.2, wait_s=0)
+    clusters.insist_on_room(lambda: {"CPU": 2.0}, 2, 0, wait_s=0)
+
+
+def test_machines_that_join_late_are_waited_for():
+    joined = iter([{}, {"CPU": 1.0}, {"CPU": 3.0}])
+    clusters.insist_on_room(lambda: next(joined), 2, 0)
+    assert next(joined, None) is None
+
+
+def test_a_share_of_a_gpu_that_is_not_there_is_refused_and_not_waited_for(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setattr(dataset, "insist_on_room", partial(clusters.insist_on_room, wait_s=0))
+    with pytest.raises(UsageError, match="Ray has no room for 1 workers in 1 cores and 0 GPUs"):
+        Actors(NOBODY, 1, address=None, gpus=0.5)
+    Actors(NOBODY, 1, address=None, gpus=0).close()
 
 
 def test_without_ray_it_is_said_how_to_get_it(monkeypatch):
