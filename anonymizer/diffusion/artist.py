@@ -18,6 +18,7 @@ from torch import Tensor
 
 from anonymizer.head.expression import MOTION, expression_of
 from anonymizer.head.guide import Guide, draw_guide
+from anonymizer.head.lids import shutting_of
 from anonymizer.head.lips import seal_of
 from anonymizer.head.model import PART_SKIN, HeadModel
 from anonymizer.head.person import Person, person_for
@@ -59,8 +60,8 @@ class Cast:
         landmarks = head.marked_landmarks(head.vertices(person.identity))
         poses = solve_pose(clip.landmarks, clip.size, landmarks)
         motions = np.zeros((len(poses), len(MOTION))) if clip.motion is None else clip.motion
-        seal = seal_of(head, person)
-        return cls(head, person, poses, [expression_of(head, each, seal) for each in motions])
+        meeting = seal_of(head, person), shutting_of(head, person)
+        return cls(head, person, poses, [expression_of(head, each, *meeting) for each in motions])
 
     def guide(self, at: int, size: int) -> Guide:
         """The drawing of one crop, in neutral light."""

@@ -42,16 +42,18 @@ def smaller_guide(guide: Guide, factor: int) -> Guide:
     if factor == 1:
         return guide
     drawn = guide.head[..., None]
-    planes = [guide.colour * drawn, guide.normals, guide.coverage[..., None], drawn]
+    shares = np.stack([guide.coverage, guide.framed], -1)
+    planes = [guide.colour * drawn, guide.normals, shares, drawn]
     side = len(guide.coverage) // factor
     mean = cv2.resize(
         np.concatenate(planes, -1, dtype=np.float32), (side, side), interpolation=cv2.INTER_AREA
     )
     length = np.sqrt(np.square(mean[..., 3:6]) @ ONES)[..., None]
     return Guide(
-        colour=mean[..., :3] / np.maximum(mean[..., 7:], 1e-6),
+        colour=mean[..., :3] / np.maximum(mean[..., 8:], 1e-6),
         normals=mean[..., 3:6] / np.maximum(length, 1e-6),
         coverage=np.ascontiguousarray(mean[..., 6]),
+        framed=np.ascontiguousarray(mean[..., 7]),
     )
 
 

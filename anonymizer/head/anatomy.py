@@ -101,6 +101,22 @@ FACE: Final[Curve] = (
 )
 """Outline of half of what is always face: below the hair line, before the ear, down to the jaw."""
 
+FRAMED: Final[Curve] = (
+    (0.0, 9.7, 9.5),
+    (2.2, 9.5, 9.3),
+    (3.9, 8.7, 8.5),
+    (5.2, 7.2, 7.4),
+    (5.9, 5.4, 6.4),
+    (6.1, 3.6, 6.1),
+    (6.5, 1.2, 5.6),
+    (6.6, -2.4, 5.2),
+    (6.0, -6.2, 4.4),
+    (5.0, -9.0, 4.6),
+    (3.2, -11.0, 5.0),
+    (0.0, -11.6, 5.0),
+)
+"""Outline of half of what hair leaves free of a face where there is some around it."""
+
 NASOLABIAL: Final[Curve] = ((1.75, 0.0, 10.9), (2.6, -1.5, 10.6), (3.3, -3.2, 9.7))
 """The fold from the wing of the nose towards the mouth corner."""
 

@@ -12,7 +12,7 @@ Array = NDArray[np.float32]
 
 FACE: Final = 0.9
 """Coverage from which the drawing, too, says what goes on around it."""
-NEAR: Final = 1 / 12
+NEAR: Final = 1 / 16
 """How far around the drawn head hair is looked for, as a share of the crop's side."""
 OTHER: Final = 0.2
 """Difference in colour, of 2, from which something is not the wall behind."""
@@ -32,12 +32,12 @@ def continued(picture: NDArray[np.floating], known: NDArray[np.floating | np.boo
     """
     weight = known.astype(np.float32)[..., None]
     filled = _pulled(np.concatenate([picture * weight, weight], -1, dtype=np.float32))
-    return np.asarray(filled[..., :3], np.float32)
+    return np.asarray(filled[..., :-1], np.float32)
 
 
 def _pulled(picture: Array) -> Array:
     """Premultiplied RGB and weight (h, w, 4) to RGB of weight 1 where there is any weight."""
-    weight = picture[..., 3:]
+    weight = picture[..., -1:]
     own = np.asarray(picture / np.maximum(weight, 1e-6), np.float32)
     if min(picture.shape[:2]) < 2:
         return own
@@ -89,11 +89,13 @@ def belongs(seen: Array, known: NDArray[np.bool_], head: NDArray[np.bool_]) -> A
     the wall behind does not.
     """
     reach = 2 * round(NEAR * len(known)) + 1
-    near = cv2.dilate(head.astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
+    near = cv2.dilate((head | ~known).astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
     wall = continued(seen, known & ~near)
     apart = np.maximum.reduce(cv2.split(np.abs(seen - wall)))
     other = ((apart - OTHER) / OTHER).clip(0, 1)
-    return np.asarray(known * np.where(head, 1, near * other), np.float32)
+    return np.asarray(
+        known * np.where(head, np.maximum(other, LITTLE * 5), near * other), np.float32
+    )
 
 
 def structure(guide: Guide) -> Array:

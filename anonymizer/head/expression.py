@@ -23,7 +23,7 @@ MOTION: Final = (
 SHAPES: Final = len(MOTION) - 2
 """How many of them are weights of expressions."""
 _GAZE_LIMIT: Final = 0.55
-_LIDS: Final = (0.06, 0.65)
+_LIDS: Final = (0.06, 0.56)
 """What the reader says of lids at rest, the median over held-out drawn faces, and of shut ones, the
 least of filmed ones: lids that stay a little open look worse than lids that shut early."""
 _MEETING: Final = (0.03, 0.12)
@@ -122,7 +122,7 @@ def parted(motion: NDArray[np.float32], gap: float, trust: float) -> NDArray[np.
 
 
 def expression_of(
-    head: HeadModel, motion: NDArray[np.floating], seal: float = 0.0
+    head: HeadModel, motion: NDArray[np.floating], seal: float = 0.0, shut: float = 1.0
 ) -> tuple[NDArray[np.float32], tuple[float, float]]:
     """What `draw_guide` wants to know of a motion.
 
@@ -130,6 +130,7 @@ def expression_of(
         head: whose expressions are weighted.
         motion: (K,) numbers as they were read; what no face can do is cut off.
         seal: weight of `mouthClose` that lips which meet get, see `anonymizer.head.lips`.
+        shut: weight of `eyeBlink` that lids which meet get, see `anonymizer.head.lids`.
 
     Returns:
         Weights (E,) of `head.expression_names`, and the gaze (x, y).
@@ -142,7 +143,9 @@ def expression_of(
         raise ValueError(f"motion must be {len(MOTION)} finite numbers, got shape {values.shape}")
     values = _settled(values, seal)
     names = head.expression_names
-    weights = np.clip(values[:SHAPES], 0, 1) @ selection(names)
+    shown = values[:SHAPES].clip(0, 1)
+    shown[_BLINKS] *= shut
+    weights = shown @ selection(names)
     for name, sides in _SIGNED.items():
         for side, sign in sides:
             weights[names.index(side)] = np.clip(sign * values[MOTION.index(name)], 0, 1)

@@ -12,7 +12,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from anonymizer.head import anatomy
+from anonymizer.head.eyeballs import eyeballs
 from anonymizer.head.eyes import eye_colour
+from anonymizer.head.lids import shutting_of
 from anonymizer.head.model import PART_MOUTH, PART_SKIN, PART_TEETH, HeadModel, vertex_normals
 from anonymizer.head.person import Person
 from anonymizer.head.pose import Pose
@@ -37,7 +40,9 @@ TEETH: Final = np.array([0.72, 0.66, 0.56], np.float32)
 SHADED_TEETH: Final = 0.55
 """Least light on teeth: the shade of the mouth alone would leave them grey."""
 SHUTTING: Final = (0.6, 0.9)
-"""Weights of a blink at which an eyeball begins to be in the lid's shade, and at which it is."""
+"""Shares of a blink at which an eyeball begins to be in the lid's shade, and at which it is."""
+EARS: Final = (7.5, -3.5, 4.5)
+"""Distance from the middle beyond which the mean head has ears, and between which heights."""
 SUNK: Final = 0.5
 """How far the lower teeth at least go down with the open jaw, head units."""
 ONES: Final = np.ones(3, np.float32)
@@ -57,6 +62,8 @@ class Guide:
     where the film's own hair or skin is to go on."""
     normals: Array
     """(S, S, 3) unit view-space normals (x right, y up, z to the viewer), 0 where no head is."""
+    framed: Array
+    """(S, S) share of each pixel that hair leaves free where there is some around a face."""
 
     @property
     def head(self) -> NDArray[np.bool_]:
@@ -78,30 +85,6 @@ def linear_from_srgb(encoded: NDArray[np.floating]) -> Array:
     return np.asarray(np.where(code <= 0.04045, code / 12.92, high), np.float32)
 
 
-@lru_cache(maxsize=1)
-def _ball() -> tuple[Array, NDArray[np.int32]]:
-    """Unit sphere around +z down to 105 degrees: points (P, 3) and outward triangles."""
-    rings, spokes = 12, 24
-    polar = np.linspace(0, np.radians(105), rings + 1)[1:]
-    turn = np.arange(spokes) * 2 * np.pi / spokes
-    ring = np.stack(
-        [
-            np.sin(polar)[:, None] * np.cos(turn),
-            np.sin(polar)[:, None] * np.sin(turn),
-            np.repeat(np.cos(polar)[:, None], spokes, 1),
-        ],
-        -1,
-    )
-    points = np.concatenate([[[0.0, 0.0, 1.0]], ring.reshape(-1, 3)])
-    here, after = np.arange(spokes), (np.arange(spokes) + 1) % spokes
-    triangles = [np.stack([np.zeros(spokes, int), 1 + here, 1 + after], 1)]
-    for k in range(rings - 1):
-        inner, outer = 1 + k * spokes, 1 + (k + 1) * spokes
-        triangles.append(np.stack([inner + here, outer + here, outer + after], 1))
-        triangles.append(np.stack([inner + here, outer + after, inner + after], 1))
-    return points.astype(np.float32), np.concatenate(triangles).astype(np.int32)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _Scene:
     """Head and eyeballs as one mesh; attributes by vertex."""
@@ -113,50 +96,59 @@ class _Scene:
     texture: Array
     occlusion: Array
     face: Array
+    """(N, 2) how much they are face, and how much of it hair leaves free."""
 
 
 def _scene(head: HeadModel, person: Person, expression: NDArray[np.floating] | None) -> _Scene:
     skin = head.vertices(person.identity, expression)
-    ball, ball_triangles = _ball()
-    eyes = [centre + ball * head.eye_radius for centre in head.eyes(person.identity)]
-    count = len(skin)
-    triangles = [_shown(head), ball_triangles + count, ball_triangles + count + len(ball)]
-    extra = 2 * len(ball)
+    balls = eyeballs(head, person.identity)
+    extra = len(balls.points)
+    lit = _lit(head, expression, shutting_of(head, person))
     return _Scene(
-        np.concatenate([skin, *eyes]),
-        np.concatenate([vertex_normals(skin, head.triangles), ball, ball]),
-        np.concatenate(triangles),
+        np.concatenate([skin, balls.points]),
+        np.concatenate([vertex_normals(skin, head.triangles), balls.normals]),
+        np.concatenate([_shown(head), balls.triangles + len(skin)]),
         np.concatenate([head.parts, np.full(extra, PART_EYE, np.uint8)]),
         np.concatenate([head.texture, np.zeros((extra, 2), np.float32)]),
-        np.concatenate([head.occlusion, np.repeat(_lit(head, expression), len(ball))]),
-        np.concatenate([_face(head), np.ones(extra, np.float32)]),
+        np.concatenate([head.occlusion, np.repeat(lit, extra // 2)]),
+        np.concatenate([_face(head), np.ones((extra, 2), np.float32)]),
     )
 
 
-def _lit(head: HeadModel, expression: NDArray[np.floating] | None) -> Array:
-    """How open the sky is above each eyeball (2,): shut lids leave a dark line, not a white one."""
+def _lit(head: HeadModel, expression: NDArray[np.floating] | None, shut: float) -> Array:
+    """How open the sky is above each eyeball (2,): shut lids leave a dark line, not a white one.
+
+    Lids are shut by a blink of the weight `shut`.
+    """
     if expression is None:
         return np.ones(2, np.float32)
     lids = [expression[head.expression_names.index(name)] for name in ("eyeBlink_R", "eyeBlink_L")]
-    nearly, shut = SHUTTING
-    return np.asarray(1 - ((np.array(lids) - nearly) / (shut - nearly)).clip(0, 1), np.float32)
+    nearly, wholly = SHUTTING
+    closed = ((np.array(lids) / shut - nearly) / (wholly - nearly)).clip(0, 1)
+    return np.asarray(1 - closed, np.float32)
 
 
 @lru_cache(maxsize=4)
 def _shown(head: HeadModel) -> NDArray[np.int32]:
-    """The head's triangles without the lower teeth, those that sink when the jaw does.
+    """The head's triangles without ears and without the lower teeth, which sink with the jaw.
 
-    Lips hide them in most speech; their ends, seen past the lips, look like fangs.
+    Ears are in the hair, or where the film shows none. Lips hide lower teeth in most speech; their
+    ends, seen past the lips, look like fangs.
     """
     mean = np.zeros(head.code_length)
-    sunk = (head.vertices(mean) - head.vertices(mean, head.face({"jawOpen": 1.0})))[:, 1]
+    rest = head.vertices(mean)
+    sunk = (rest - head.vertices(mean, head.face({"jawOpen": 1.0})))[:, 1]
     lower = (head.parts == PART_TEETH) & (sunk > SUNK)
-    return np.asarray(head.triangles[~lower[head.triangles].any(1)])
+    wide, low, high = EARS
+    ears = (np.abs(rest[:, 0]) > wide) & (rest[:, 1] > low) & (rest[:, 1] < high)
+    return np.asarray(head.triangles[~(lower | ears)[head.triangles].any(1)])
 
 
 def _face(head: HeadModel) -> Array:
-    """How much each vertex (N,) of the head is face; the inside of the mouth wholly is."""
-    return np.where(head.parts == PART_SKIN, faceness(head.texture), 1).astype(np.float32)
+    """What `_Scene.face` holds of each vertex (N, 2); the inside of the mouth is all face."""
+    outlines = (anatomy.FACE, anatomy.FRAMED)
+    shares = np.stack([faceness(head.texture, outline) for outline in outlines], 1)
+    return np.where(head.parts[:, None] == PART_SKIN, shares, 1).astype(np.float32)
 
 
 def _light(normals: Array, occlusion: Array) -> Array:
@@ -202,7 +194,7 @@ def _iris(person: Person, seen: Array, rotation: Array, gaze: tuple[float, float
 def _shade(
     scene: _Scene, hits: Hits, person: Person, turn: Array, gaze: tuple[float, float]
 ) -> Array:
-    """Linear colour, view-space normals and faceness (F, 7) of the visible fragments.
+    """Linear colour, view-space normals and `_Scene.face` (F, 8) of the visible fragments.
 
     Light and highlight vary slowly, so vertices carry them; paint and eyes are looked up for
     every fragment.
@@ -212,8 +204,8 @@ def _shade(
     light[scene.parts == PART_MOUTH] = 1.0
     teeth = scene.parts == PART_TEETH
     light[teeth] = np.maximum(light[teeth], SHADED_TEETH)
-    face = scene.face[:, None]
-    table = np.concatenate([light, normals, _shine(person, normals), scene.texture, face], 1)
+    parts = [light, normals, _shine(person, normals), scene.texture, scene.face]
+    table = np.concatenate(parts, 1)
     values = interpolate(hits, scene.triangles, table)
     part = scene.parts[scene.triangles[:, 2]][hits.triangle]
     base, extra = _painted(person, values[:, 7:9]), values[:, 6:7]
@@ -272,5 +264,6 @@ def draw_guide(
     normals = total[..., 3:6]
     length = np.maximum(np.sqrt(np.square(normals) @ ONES), 1e-6)[..., None]
     colour = srgb_from_linear(total[..., :3] / count)
-    coverage = np.asarray((total[..., 6] / SAMPLES**2).clip(0, 1), np.float32)
-    return Guide(colour, coverage, np.asarray(normals / length, np.float32))
+    shares = np.asarray((total[..., 6:8] / SAMPLES**2).clip(0, 1), np.float32)
+    coverage, framed = (np.ascontiguousarray(shares[..., at]) for at in (0, 1))
+    return Guide(colour, coverage, np.asarray(normals / length, np.float32), framed)

@@ -27,13 +27,17 @@ FINE: Final = 1 / 48
 """What is finer than this share of S is texture."""
 DEPTH: Final = 0.12
 """Depth, as a share of S, at which texture has faded away."""
-EARS: Final = 1 / 5
-"""Parts of the silhouette narrower than this share of S, the ears, are left to what is seen."""
+THICK: Final = 2 / 7
+"""Width, as a share of S, of the disc by which hair that is seen makes the skull thicker."""
+HAIRY: Final = (0.2, 0.5)
+"""Shares of hair at the edge of what is hidden from which there is some inside, and only that."""
+NOTCH: Final = 1 / 8
+"""Width, as a share of S, of what is smoothed away along the edge of the skull."""
 RIM: Final = 1 / 200
 """Softness of the skull's edge, as a share of S."""
 HALF: Final = np.s_[::2, ::2]
 """What is smooth is made up at half the size."""
-BARE: Final = 0.05
+BARE: Final = 0.25
 """Weight of the face for what the skull looks like: bare skin, where no hair is seen near."""
 SOLID: Final = 0.97
 """Coverage from which a painting shows nothing but the drawn face."""
@@ -63,7 +67,7 @@ def surrounded(
     smooth = _behind(seen[HALF], hidden[HALF], guide.head[HALF], skin[HALF], solid[HALF])
     around = _larger(smooth, len(hidden)) + _texture(seen, hidden)
     face = np.where(solid[..., None], own, skin)
-    laid = around + guide.coverage[..., None] * (face - around)
+    laid = around + guide.framed[..., None] * (face - around)
     levels = ((laid + 1) * 127.5).round().clip(0, 255).astype(np.uint8)
     return np.where(hidden[..., None], levels, painted)
 
@@ -77,12 +81,18 @@ def _behind(
 ) -> Array:
     """Smooth colours (S, S, 3) of what is beside the head and, on the skull, of hair and skin."""
     known = ~hidden
-    near, skull = _nearness(known), _without_ears(head)
-    bare = solid & hidden
-    owned = np.where(bare, BARE, near * belongs(seen, known, skull))
-    on_head = continued(np.where(bare[..., None], skin, seen), owned)
+    near, head = _nearness(known), _smooth(head)
+    rows = np.indices(solid.shape)[0]
+    bare = solid & hidden & (rows > (rows * solid).sum() / max(1, solid.sum()))
+    hair = belongs(seen, known, head)
+    on_head = continued(np.where(bare[..., None], skin, seen), np.where(bare, BARE, near * hair))
     beside = continued(seen, near)
-    inside = cv2.GaussianBlur(skull.astype(np.float32), (0, 0), RIM * len(hidden))
+    thick = _disc(THICK, len(hidden))
+    low, high = HAIRY
+    hairy = ((continued(hair[..., None], near)[..., 0] - low) / (high - low)).clip(0, 1)
+    crown = cv2.dilate(head.astype(np.uint8), thick) * hairy
+    inside = np.maximum(head, crown).astype(np.float32)
+    inside = cv2.GaussianBlur(inside, (0, 0), RIM * len(hidden))
     return np.asarray(beside + inside[..., None] * (on_head - beside), np.float32)
 
 
@@ -100,11 +110,16 @@ def _nearness(known: NDArray[np.bool_]) -> Array:
     return np.where(known & (away < REACH * spread), weight, 0).astype(np.float32)
 
 
-def _without_ears(head: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The silhouette (S, S) of the head, without ears."""
-    side = 2 * round(EARS * len(head) / 2) + 1
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-    return np.asarray(cv2.morphologyEx(head.astype(np.uint8), cv2.MORPH_OPEN, disc) > 0)
+def _smooth(head: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """A silhouette (S, S) without notches, such as that between neck and hair."""
+    side = 2 * round(NOTCH * len(head) / 2) + 1
+    return np.asarray(cv2.medianBlur(head.astype(np.uint8), side) > 0)
+
+
+def _disc(share: float, size: int) -> NDArray[np.uint8]:
+    """A disc that is a share of ``size`` wide."""
+    side = 2 * round(share * size / 2) + 1
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)), np.uint8)
 
 
 def _texture(seen: Array, hidden: NDArray[np.bool_]) -> Array:

@@ -115,21 +115,24 @@ def regions(size: int) -> dict[str, Plane]:
     }
 
 
-def faceness(texture: NDArray[np.floating], size: int = 256) -> NDArray[np.float32]:
+def faceness(
+    texture: NDArray[np.floating], outline: anatomy.Curve = anatomy.FACE, size: int = 256
+) -> NDArray[np.float32]:
     """How much places on the texture (N, 2) belong to the face (N,): 1 there, 0 on scalp and ears.
 
     The edge is as soft as a hair line. What the film shows around a face, hair or skin, goes on
     into it there.
     """
     column, row = (np.asarray(texture, np.float32).T * size - 0.5)[:, :, None]
-    return np.asarray(cv2.remap(_face(size), column, row, cv2.INTER_LINEAR)[:, 0], np.float32)
+    plane = _inside(outline, size)
+    return np.asarray(cv2.remap(plane, column, row, cv2.INTER_LINEAR)[:, 0], np.float32)
 
 
 @lru_cache(maxsize=4)
-def _face(size: int) -> Plane:
-    halves = [_texels(side(anatomy.FACE), size) for side in (tuple, anatomy.mirrored)]
-    outline = np.concatenate([halves[0], halves[1][::-1]])
-    return _fill(outline, size, SOFTNESS * size / (TOP - BOTTOM))
+def _inside(outline: anatomy.Curve, size: int) -> Plane:
+    halves = [_texels(side(outline), size) for side in (tuple, anatomy.mirrored)]
+    whole = np.concatenate([halves[0], halves[1][::-1]])
+    return _fill(whole, size, SOFTNESS * size / (TOP - BOTTOM))
 
 
 def noise(rng: np.random.Generator, size: int, cells: int) -> Plane:

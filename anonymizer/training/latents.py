@@ -65,7 +65,7 @@ def make_pair(
         )
     area = random_area(rng, landmarks, image.shape[0])
     hidden = area | random_strip(rng, image.shape[0])
-    guide = match_tone(Guide(colour, coverage, normals), image, ~hidden)
+    guide = match_tone(Guide(colour, coverage, normals, coverage), image, ~hidden)
     made = compose(image, hidden, area, guide)
     return Pair(image, made, area, hidden, structure(guide), landmarks)
 

@@ -24,7 +24,7 @@ def guide(colour: float = 0.75, cover: float = 1.0) -> Guide:
     normals = np.zeros((S, S, 3), np.float32)
     normals[:, :20] = (0.6, 0.0, 0.8)
     colours = np.full((S, S, 3), colour, np.float32) * (coverage > 0)[..., None]
-    return Guide(colours, coverage, normals)
+    return Guide(colours, coverage, normals, coverage)
 
 
 def in_tone(clip: Clip, guides: list[Guide]) -> list[Guide]:
@@ -163,9 +163,8 @@ def test_detail_is_the_drawings_and_light_the_paintings():
     )
     cover = np.ones((side, side), np.float32)
     cover[:, :20] = 0
-    guide = Guide(
-        np.zeros((side, side, 3), np.float32), cover, np.zeros((side, side, 3), np.float32)
-    )
+    nothing = np.zeros((side, side, 3), np.float32)
+    guide = Guide(nothing, cover, nothing, cover)
     result = conditions.detailed(painted, drawn, [guide], 4.0)
     inner = np.s_[0, 12:52, 34:54, 0]
     expected = (light + fine)[inner[1:3]]
@@ -247,7 +246,7 @@ def test_enlarged_paintings_show_what_only_the_finer_drawing_does() -> None:
     coarse = guide(0.5)
     coverage, normals = larger_nearest(coarse.coverage), larger_nearest(coarse.normals)
     colours = larger_nearest(coarse.colour) + (stripes - 0.1)[..., None]
-    fine = Guide(colours * (coverage > 0)[..., None], coverage, normals)
+    fine = Guide(colours * (coverage > 0)[..., None], coverage, normals, coverage)
     painted = np.full((1, S, S, 3), 90, np.uint8)
     (result,) = conditions.enlarged(painted, [coarse], [fine])
     assert result.shape == (2 * S, 2 * S, 3)

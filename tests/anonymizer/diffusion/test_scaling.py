@@ -45,10 +45,11 @@ def test_colours_of_a_smaller_guide_count_by_what_is_drawn() -> None:
     colour, normals = np.zeros((8, 8, 3), np.float32), np.zeros((8, 8, 3), np.float32)
     coverage = np.zeros((8, 8), np.float32)
     colour[:, :3], normals[:, :3, 2], coverage[:, :3] = 0.6, 1, 1
-    guide = Guide(colour, coverage, normals)
+    guide = Guide(colour, coverage, normals, coverage * np.float32(0.5))
     small = scaling.smaller_guide(guide, 2)
     assert small.colour[0, :, 0].tolist() == pytest.approx([0.6, 0.6, 0, 0])
     assert small.coverage[0].tolist() == pytest.approx([1, 0.5, 0, 0])
+    assert small.framed[0].tolist() == pytest.approx([0.5, 0.25, 0, 0])
     assert small.normals[0, :, 2].tolist() == pytest.approx([1, 1, 0, 0])
     assert scaling.smaller_guide(guide, 1) is guide
 

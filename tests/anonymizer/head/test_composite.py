@@ -14,7 +14,7 @@ def guide(cover: float = 1.0) -> Guide:
     coverage[10:60, 16:40] = cover
     normals = np.zeros((S, S, 3), np.float32)
     normals[..., 0], normals[..., 2] = 0.6, 0.8
-    return Guide(np.full((S, S, 3), 0.75, np.float32), coverage, normals)
+    return Guide(np.full((S, S, 3), 0.75, np.float32), coverage, normals, coverage)
 
 
 def square(*edges: int) -> np.ndarray:

@@ -58,6 +58,15 @@ def test_lips_at_rest_just_meet(head, seed):
     assert seal_of(head, person) < 0.12
 
 
+@pytest.mark.parametrize("shut", [0.7, 1.0, 1.4])
+def test_a_blink_goes_as_far_as_it_shuts_these_lids(head, shut):
+    names = head.expression_names
+    for read, share in ((0.0, 0.0), (0.31, 0.5), (1.0, 1.0)):
+        found, _ = expression_of(head, motion(eyeBlink_L=read), 0.0, shut)
+        assert found[names.index("eyeBlink_L")] == pytest.approx(share * shut, abs=0.01)
+        assert found[names.index("eyeBlink_R")] == 0
+
+
 def test_names_without_side_move_both_and_sides_move_one(head):
     both = {"mouthStretch_L": 0.5, "mouthStretch_R": 0.5}
     assert weights(head, mouthStretch=0.5)[0] == both

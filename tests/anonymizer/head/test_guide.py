@@ -71,7 +71,25 @@ def test_scalp_and_ears_are_left_to_the_film(head, person):
     top = points[np.argmax(np.where(abs(head.mean[:, 0]) < 1, head.mean[:, 1], -99))]
     for x, y, _ in (ear, top):
         assert guide.coverage[round(y), round(x)] < 0.2
-        assert np.linalg.norm(guide.normals[round(y) + 1, round(x) - 1]) > 0.9, "form is told"
+    scalp = guide.normals[round(top[1]) + 2, round(top[0])]
+    assert np.linalg.norm(scalp) > 0.9, "form is told"
+
+
+def test_hair_leaves_less_free_than_is_face_but_for_the_jaw(head, person):
+    guide = draw_guide(head, person, posed(head, person, 128), size=128)
+    assert (guide.framed <= guide.coverage + 0.02).all()
+    brow, chin = np.s_[:48], np.s_[104:]
+    assert guide.framed[brow].sum() < 0.9 * guide.coverage[brow].sum()
+    assert guide.framed[chin].sum() > 0.97 * guide.coverage[chin].sum()
+    for x, y in scaled(MEAN_LANDMARKS, 128).round().astype(int):
+        assert guide.framed[y, x] == 1
+
+
+def test_ears_are_not_drawn(head, person):
+    guide = draw_guide(head, person, posed(head, person, 128), size=128)
+    widths = guide.head.sum(1)
+    ears, temples = widths[52:72], widths[36:46]
+    assert ears.max() <= temples.max() + 4
 
 
 def test_a_seed_is_one_person_and_another_is_another(head, person, guide):

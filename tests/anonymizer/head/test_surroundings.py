@@ -13,10 +13,11 @@ def ellipse(height: float, width: float, middle: tuple[float, float] = (50, 47))
     return ((row - middle[0]) / height) ** 2 + ((column - middle[1]) / width) ** 2 < 1
 
 
-def guide(face: np.ndarray, head: np.ndarray) -> Guide:
+def guide(face: np.ndarray, head: np.ndarray, framed: np.ndarray | None = None) -> Guide:
     normals = np.zeros((SIZE, SIZE, 3), np.float32)
     normals[head, 2] = 1
-    return Guide(np.zeros_like(normals), face.astype(np.float32), normals)
+    free = face if framed is None else framed
+    return Guide(np.zeros_like(normals), face.astype(np.float32), normals, free.astype(np.float32))
 
 
 def flat(colour: tuple[int, int, int]) -> np.ndarray:
@@ -72,6 +73,27 @@ def test_a_skull_without_hair_is_as_bare_as_the_face():
     result = surrounded(flat(SKIN), flat(WALL), HIDDEN, guide(FACE, HEAD))
     crown = ellipse(28, 18) & ~ellipse(24, 17)
     assert np.abs(result[crown].astype(int) - SKIN).mean() < 25
+
+
+def test_hair_frames_the_face_where_there_is_some_beside_it():
+    """Long hair on the left of the face, a wall on its right."""
+    left = (np.indices((SIZE, SIZE))[1] < 47) & ellipse(42, 38)
+    film = np.where(left[..., None], flat(HAIR), flat(WALL))
+    result = surrounded(flat(SKIN), film, HIDDEN, guide(FACE, HEAD, ellipse(22, 12))).astype(int)
+    row, rim = 58, 2
+    assert np.abs(result[row, 47 - 19 : 47 - 17] - HAIR).max() < 40
+    assert np.abs(result[row, 47 + 13 - rim : 47 + 13 + rim] - SKIN).max() < 40
+
+
+def test_hair_above_the_skull_goes_on_down_to_it():
+    """The new skull ends well below the edge of what is hidden."""
+    above = (np.indices((SIZE, SIZE))[0] < 40) & ellipse(48, 26)
+    film = np.where(above[..., None], flat(HAIR), flat(WALL))
+    low = ellipse(24, 20)
+    gap = HIDDEN & ~ellipse(26, 24) & ellipse(40, 10) & above
+    assert gap.sum() > 50
+    result = surrounded(flat(SKIN), film, HIDDEN, guide(ellipse(20, 16), low)).astype(int)
+    assert np.abs(result[gap] - HAIR).mean() < 25
 
 
 def test_texture_goes_on_inwards_and_fades():

@@ -155,7 +155,7 @@ def guide() -> Guide:
     coverage[10:60, 16:40] = 1
     normals = np.zeros((64, 64, 3), np.float32)
     normals[..., 0], normals[..., 2] = 0.6, 0.8
-    return Guide(np.full((64, 64, 3), 0.75, np.float32), coverage, normals)
+    return Guide(np.full((64, 64, 3), 0.75, np.float32), coverage, normals, coverage)
 
 
 def test_strips_are_rare_and_at_a_border():
