@@ -20,6 +20,7 @@ from anonymizer.head.model import PART_MOUTH, PART_SKIN, PART_TEETH, HeadModel, 
 from anonymizer.head.person import Person
 from anonymizer.head.pose import Pose
 from anonymizer.head.raster import Hits, interpolate, rasterise
+from anonymizer.head.teeth import teeth_colour
 from anonymizer.head.texture import faceness
 
 Array = NDArray[np.float32]
@@ -35,8 +36,6 @@ CONTRAST: Final = 1.7
 """Power of the light: filmed faces have two to three times the contrast of an overcast sky."""
 GLINT: Final = np.array([-0.10, 0.13, 0.99], np.float32)
 """Normal at which the catch light of the eye sits, view space."""
-TEETH: Final = np.array([0.72, 0.66, 0.56], np.float32)
-"""Linear RGB of teeth."""
 SHADED_TEETH: Final = 0.55
 """Least light on teeth: the shade of the mouth alone would leave them grey."""
 SHUTTING: Final = (0.6, 0.9)
@@ -209,8 +208,8 @@ def _shade(
     values = interpolate(hits, scene.triangles, table)
     part = scene.parts[scene.triangles[:, 2]][hits.triangle]
     base, extra = _painted(person, values[:, 7:9]), values[:, 6:7]
-    for other, colour in ((PART_MOUTH, GUMS), (PART_TEETH, TEETH)):
-        base[part == other] = colour
+    base[part == PART_MOUTH] = GUMS
+    base[part == PART_TEETH] = teeth_colour(values[part == PART_TEETH, 7])
     extra[part != PART_SKIN] = 0
     eye = part == PART_EYE
     ball = _iris(person, values[eye, 3:6], turn, gaze)
