@@ -110,12 +110,12 @@ FRAMED: Final[Curve] = (
     (6.1, 3.6, 6.1),
     (6.5, 1.2, 5.6),
     (6.6, -2.4, 5.2),
-    (6.0, -6.2, 4.4),
-    (5.0, -9.0, 4.6),
-    (3.2, -11.0, 5.0),
-    (0.0, -11.6, 5.0),
+    (6.1, -5.4, 4.4),
+    (5.1, -7.5, 4.8),
+    (3.4, -9.0, 6.2),
+    (0.0, -9.6, 7.4),
 )
-"""Outline of half of what hair leaves free of a face where there is some around it."""
+"""Outline of half of what hair and neck leave free of a face."""
 
 NASOLABIAL: Final[Curve] = ((1.75, 0.0, 10.9), (2.6, -1.5, 10.6), (3.3, -3.2, 9.7))
 """The fold from the wing of the nose towards the mouth corner."""

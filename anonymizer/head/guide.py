@@ -42,6 +42,8 @@ SHUTTING: Final = (0.6, 0.9)
 """Shares of a blink at which an eyeball begins to be in the lid's shade, and at which it is."""
 EARS: Final = (7.5, -3.5, 4.5)
 """Distance from the middle beyond which the mean head has ears, and between which heights."""
+NECK: Final = (-3.5, 3.0)
+"""Height and depth of the mean head below and behind which it has a neck."""
 SUNK: Final = 0.5
 """How far the lower teeth at least go down with the open jaw, head units."""
 ONES: Final = np.ones(3, np.float32)
@@ -62,7 +64,7 @@ class Guide:
     normals: Array
     """(S, S, 3) unit view-space normals (x right, y up, z to the viewer), 0 where no head is."""
     framed: Array
-    """(S, S) share of each pixel that hair leaves free where there is some around a face."""
+    """(S, S) share of each pixel that hair and neck leave free."""
 
     @property
     def head(self) -> NDArray[np.bool_]:
@@ -95,7 +97,7 @@ class _Scene:
     texture: Array
     occlusion: Array
     face: Array
-    """(N, 2) how much they are face, and how much of it hair leaves free."""
+    """(N, 2) how much they are face, and how much of it hair and neck leave free."""
 
 
 def _scene(head: HeadModel, person: Person, expression: NDArray[np.floating] | None) -> _Scene:
@@ -129,10 +131,10 @@ def _lit(head: HeadModel, expression: NDArray[np.floating] | None, shut: float) 
 
 @lru_cache(maxsize=4)
 def _shown(head: HeadModel) -> NDArray[np.int32]:
-    """The head's triangles without ears and without the lower teeth, which sink with the jaw.
+    """The head's triangles without ears, neck and the lower teeth, which sink with the jaw.
 
-    Ears are in the hair, or where the film shows none. Lips hide lower teeth in most speech; their
-    ends, seen past the lips, look like fangs.
+    Ears are in the hair, or where the film shows none, and the neck is the film's. Lips hide lower
+    teeth in most speech; their ends, seen past the lips, look like fangs.
     """
     mean = np.zeros(head.code_length)
     rest = head.vertices(mean)
@@ -140,7 +142,9 @@ def _shown(head: HeadModel) -> NDArray[np.int32]:
     lower = (head.parts == PART_TEETH) & (sunk > SUNK)
     wide, low, high = EARS
     ears = (np.abs(rest[:, 0]) > wide) & (rest[:, 1] > low) & (rest[:, 1] < high)
-    return np.asarray(head.triangles[~(lower | ears)[head.triangles].any(1)])
+    below, behind = NECK
+    neck = (rest[:, 1] < below) & (rest[:, 2] < behind)
+    return np.asarray(head.triangles[~(lower | ears | neck)[head.triangles].any(1)])
 
 
 def _face(head: HeadModel) -> Array:

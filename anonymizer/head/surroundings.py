@@ -29,16 +29,19 @@ DEPTH: Final = 0.12
 """Depth, as a share of S, at which texture has faded away."""
 THICK: Final = 2 / 7
 """Width, as a share of S, of the disc by which hair that is seen makes the skull thicker."""
-HAIRY: Final = (0.2, 0.5)
+HAIRY: Final = (0.4, 0.7)
 """Shares of hair at the edge of what is hidden from which there is some inside, and only that."""
 NOTCH: Final = 1 / 8
 """Width, as a share of S, of what is smoothed away along the edge of the skull."""
+EVEN: Final = 1 / 24
+"""How far, as a share of S, what is beside hair is taken for hair, too."""
 RIM: Final = 1 / 200
 """Softness of the skull's edge, as a share of S."""
 HALF: Final = np.s_[::2, ::2]
 """What is smooth is made up at half the size."""
 BARE: Final = 0.25
-"""Weight of the face for what the skull looks like: bare skin, where no hair is seen near."""
+"""Weight of the lower half of a face for what the skull beside it looks like; the upper half has
+none, so that it is not bare above and beside the forehead where hair is seen anywhere near."""
 SOLID: Final = 0.97
 """Coverage from which a painting shows nothing but the drawn face."""
 
@@ -77,20 +80,20 @@ def _behind(
     hidden: NDArray[np.bool_],
     head: NDArray[np.bool_],
     skin: Array,
-    solid: NDArray[np.bool_],
+    face: NDArray[np.bool_],
 ) -> Array:
     """Smooth colours (S, S, 3) of what is beside the head and, on the skull, of hair and skin."""
     known = ~hidden
     near, head = _nearness(known), _smooth(head)
-    rows = np.indices(solid.shape)[0]
-    bare = solid & hidden & (rows > (rows * solid).sum() / max(1, solid.sum()))
     hair = belongs(seen, known, head)
-    on_head = continued(np.where(bare[..., None], skin, seen), np.where(bare, BARE, near * hair))
-    beside = continued(seen, near)
-    thick = _disc(THICK, len(hidden))
     low, high = HAIRY
-    hairy = ((continued(hair[..., None], near)[..., 0] - low) / (high - low)).clip(0, 1)
-    crown = cv2.dilate(head.astype(np.uint8), thick) * hairy
+    share = cv2.GaussianBlur(continued(hair[..., None], near), (0, 0), EVEN * len(hidden))
+    hairy = ((share[..., None] - low) / (high - low)).clip(0, 1)
+    bare = face & hidden & (np.indices(face.shape)[0] > _middle(face))
+    skull = continued(np.where(bare[..., None], skin, seen), np.where(bare, BARE, near * hair))
+    on_head = skull + hairy * (continued(seen, near * hair) - skull)
+    beside = continued(seen, near)
+    crown = cv2.dilate(head.astype(np.uint8), _disc(THICK, len(hidden))) * hairy[..., 0]
     inside = np.maximum(head, crown).astype(np.float32)
     inside = cv2.GaussianBlur(inside, (0, 0), RIM * len(hidden))
     return np.asarray(beside + inside[..., None] * (on_head - beside), np.float32)
@@ -114,6 +117,12 @@ def _smooth(head: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """A silhouette (S, S) without notches, such as that between neck and hair."""
     side = 2 * round(NOTCH * len(head) / 2) + 1
     return np.asarray(cv2.medianBlur(head.astype(np.uint8), side) > 0)
+
+
+def _middle(area: NDArray[np.bool_]) -> float:
+    """Mean row of an area (S, S); 0 if there is none."""
+    rows = area.sum(1)
+    return float(rows @ np.arange(len(rows)) / max(1, rows.sum()))
 
 
 def _disc(share: float, size: int) -> NDArray[np.uint8]:
