@@ -21,7 +21,7 @@ from anonymizer.diffusion.model import LatentModel
 from anonymizer.errors import JobError
 from anonymizer.pipeline import Brush, Studio
 from anonymizer.plan import Plan
-from anonymizer.protocols import Detector, Mediator
+from anonymizer.protocols import Continuing, Detector, Mediator
 from anonymizer.video.media import open_sink, open_source
 from mediators._repository import Repository
 
@@ -178,7 +178,8 @@ def _taken_apart(studio: Studio, watch: Watch) -> Iterator[None]:
     brushes = (studio.face, studio.large or studio.face)
     own: set[tuple[Any, str, str]] = set()
     for brush in brushes:
-        own.add((type(brush.replacer), "sketch", "of which: draw"))
+        drawing = "continued" if isinstance(brush.replacer, Continuing) else "sketch"
+        own.add((type(brush.replacer), drawing, "of which: draw"))
         own.add((type(brush.mediator), "prepare", "of which: flow and coding"))
     with ExitStack() as stack:
         for owner, method, name in (*_PARTS, *own):
