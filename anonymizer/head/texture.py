@@ -28,7 +28,7 @@ DENSITY: Final = 4.0
 """How much denser the front is than the back (argument of the inverse hyperbolic sine)."""
 PALEST_BROW: Final = 0.6
 """Reflectance of brows as a share of the skin's, at most."""
-SOFTNESS: Final = 0.6
+SOFTNESS: Final = 0.35
 """Spread of the edge between face and hair, head units."""
 MELANIN_ABSORPTION: Final = np.array([2.20, 2.75, 3.10], np.float32)
 """Optical depth of melanin 1 in R, G, B (own choice, judged against published skin tones)."""
