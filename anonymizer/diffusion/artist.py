@@ -57,11 +57,13 @@ class Cast:
     def of(cls, head: HeadModel, clip: Clip, seed: int) -> Cast:
         """The person of `seed`, posed as the landmarks are and moved as the motion says."""
         person = person_for(head, seed)
-        landmarks = head.marked_landmarks(head.vertices(person.identity))
-        poses = solve_pose(clip.landmarks, clip.size, landmarks)
-        motions = np.zeros((len(poses), len(MOTION))) if clip.motion is None else clip.motion
+        count = len(clip.indices)
+        motions = np.zeros((count, len(MOTION))) if clip.motion is None else clip.motion
         meeting = seal_of(head, person), shutting_of(head, person)
-        return cls(head, person, poses, [expression_of(head, each, *meeting) for each in motions])
+        faces = [expression_of(head, each, *meeting) for each in motions]
+        shown = [head.vertices(person.identity, weights) for weights, _ in faces]
+        landmarks = np.stack([head.marked_landmarks(vertices) for vertices in shown])
+        return cls(head, person, solve_pose(clip.landmarks, clip.size, landmarks), faces)
 
     def guide(self, at: int, size: int) -> Guide:
         """The drawing of one crop, in neutral light."""

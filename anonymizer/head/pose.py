@@ -129,8 +129,9 @@ def solve_pose(
     Args:
         landmarks: (5, 2) or (T, 5, 2) positions in a canonical crop.
         size: side of that crop in pixels.
-        head_landmarks: (5, 3) landmarks of the head, in its own space: `marked_landmarks` of the
-            head model when the positions come from a face detector.
+        head_landmarks: (5, 3) landmarks of the head, in its own space, or (T, 5, 3) as each
+            expression moves them: `marked_landmarks` of the head model when the positions come
+            from a face detector.
 
     Returns:
         One pose, or a batch of T. A weak prior (`YAW_SPREAD`, `PITCH_SPREAD`) keeps the answer
@@ -141,9 +142,11 @@ def solve_pose(
     """
     points = np.asarray(landmarks, np.float64)
     head = np.asarray(head_landmarks, np.float64)
-    if points.shape[-2:] != (5, 2) or points.ndim not in (2, 3) or head.shape != (5, 3):
+    fits = head.shape[-2:] == (5, 3) and head.shape[:-2] in ((), points.shape[:-2])
+    if points.shape[-2:] != (5, 2) or points.ndim not in (2, 3) or not fits:
         raise ValueError(
-            f"expected (5, 2) or (T, 5, 2) and (5, 3), got {points.shape}, {head.shape}"
+            "expected (5, 2) or (T, 5, 2), and (5, 3) or as many of them, got "
+            f"{points.shape}, {head.shape}"
         )
     if not (np.isfinite(points).all() and np.isfinite(head).all()):
         raise ValueError("landmarks must be finite; fill gaps in the track before posing")

@@ -14,6 +14,7 @@ from anonymizer.diffusion.artist import Artist, Cast
 from anonymizer.head import guide
 from anonymizer.head.expression import MOTION
 from anonymizer.head.model import HeadModel
+from anonymizer.head.pose import Pose, rotation
 from anonymizer.networks import FaceControl
 from tests import factories
 
@@ -56,6 +57,22 @@ def test_one_picture_for_each_new_crop_that_follows_the_landmarks(kind: str) -> 
 def test_the_person_is_the_seeds_except_in_bare_landmarks(kind: str) -> None:
     assert torch.equal(drawn(kind, seed=3), drawn(kind, seed=3))
     assert torch.equal(drawn(kind, seed=3), drawn(kind, seed=4)) == (kind == "landmarks")
+
+
+def test_a_mouth_that_opens_does_not_turn_the_head() -> None:
+    """Landmarks of one head that speaks, turned by 20 degrees, and what was read of its mouth."""
+    motion = np.zeros((3, len(MOTION)), np.float32)
+    motion[:, MOTION.index("jawOpen")] = 0.0, 0.35, 0.7
+    still = Cast.of(HEAD, clip(motion=motion), 3)
+    where = Pose(rotation(0.35, 0.0), still.poses[0].scale, np.array([SIZE / 2, SIZE / 2]))
+    shown = [HEAD.vertices(still.person.identity, weights) for weights, _ in still.faces]
+    seen = np.stack([where.project(HEAD.marked_landmarks(each))[:, :2] for each in shown])
+    speaking = Cast.of(HEAD, clip(motion=motion, landmarks=seen), 3)
+    turns = speaking.poses.rotation
+    for at in range(3):
+        np.testing.assert_allclose(turns[at], turns[0], atol=0.02)
+        found = speaking.poses[at].project(HEAD.marked_landmarks(shown[at]))[:, :2]
+        np.testing.assert_allclose(found, seen[at], atol=0.7)
 
 
 def test_what_chunks_share_is_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:

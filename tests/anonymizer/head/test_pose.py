@@ -51,6 +51,18 @@ def test_a_batch_equals_one_by_one(head_landmarks):
         assert float(batch[number].scale) == pytest.approx(float(single.scale))
 
 
+def test_every_expression_is_posed_by_its_own_landmarks(head_landmarks):
+    """An open mouth is no turn of the head, if the head is told of it."""
+    open_mouth = head_landmarks + np.array([[0, 0, 0]] * 3 + [[0, -1.5, -0.5]] * 2)
+    heads = np.stack([head_landmarks, open_mouth])
+    points = np.stack([seen(each, 25, 5) for each in heads])
+    told = solve_pose(points, 128, heads)
+    alone = solve_pose(points[1], 128, open_mouth)
+    np.testing.assert_allclose(told[1].rotation, alone.rotation, atol=1e-9)
+    yaws, _ = angles(told)
+    assert abs(yaws[1] - yaws[0]) < 1.5
+
+
 def test_a_small_move_of_the_landmarks_is_a_small_turn(head_landmarks):
     rng = np.random.default_rng(0)
     for yaw in (-40, 0, 25):
@@ -78,8 +90,21 @@ def test_roll_turns_counter_clockwise_and_yaw_to_the_right():
 
 @pytest.mark.parametrize(
     ("points", "message"),
-    [(np.zeros((4, 2)), "expected"), (np.full((5, 2), np.inf), "finite")],
+    [
+        (np.zeros((4, 2)), "expected"),
+        (np.zeros((5, 3)), "expected"),
+        (np.full((5, 2), np.inf), "finite"),
+    ],
 )
 def test_what_cannot_be_posed_is_refused(head_landmarks, points, message):
     with pytest.raises(ValueError, match=message):
         solve_pose(points, 128, head_landmarks)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_as_many_heads_as_pictures_or_one(head_landmarks, count):
+    points = np.stack([seen(head_landmarks, 10, 0)] * 2)
+    with pytest.raises(ValueError, match="as many of them"):
+        solve_pose(points, 128, np.stack([head_landmarks] * count))
+    with pytest.raises(ValueError, match="as many of them"):
+        solve_pose(points[0], 128, head_landmarks[None])
