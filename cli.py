@@ -56,4 +56,6 @@ app.add_typer(models.app, name="models")
 def main() -> None:
     """Entry point of the ``anonymize`` command."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, signal.default_int_handler)  # nohup ignores it
     app(prog_name="anonymize")

@@ -34,7 +34,8 @@ _POWER: Final = 2.5
 _FACES: Final = 512
 """Faces of which is remembered how they lie: those of neighbours are asked for again."""
 _MASKS: Final = 128
-"""Faces of which the mask is remembered, for the same reason: 64 KiB each in crops of 128."""
+"""Faces of which the mask is remembered, for the same reason: 64 KiB each in crops of 128, four
+times as much in crops of 256."""
 _EDGE: Final = 1.5
 """Pixels kept free between P and the edge of the crop."""
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from anonymizer import outcomes, pipeline, rendering, verify
 from anonymizer.crew import Crew
@@ -67,17 +68,38 @@ def pairs(
     """The films of two files, one by one, or two pictures; what only one of them has is left out.
 
     Raises:
-        JobError: if one of them cannot be read.
+        JobError: if one of them cannot be read, or they are not of one shape.
     """
-    first = open_source(original, exact=False)
-    made = open_source(output, developed=False, exact=False)
-    yield first, made
+    first, made = open_source(original), open_source(output, developed=False)
+    yield first, _insist_on_shape(made, first, output)
     if isinstance(first, VideoSource) and isinstance(made, VideoSource):
         for number in range(1, min(len(films_of(original)), len(films_of(output)))):
-            yield (
-                VideoSource(original, number=number, exact=False),
-                VideoSource(output, number=number, developed=False, exact=False),
-            )
+            film = VideoSource(original, number=number)
+            other = VideoSource(output, number=number, developed=False)
+            yield film, _insist_on_shape(other, film, output)
+
+
+_Film = TypeVar("_Film", VideoSource, ImageSource, VideoSource | ImageSource)
+
+
+def _insist_on_shape(made: _Film, film: VideoSource | ImageSource, output: Path) -> _Film:
+    """A film, if it may show the whole of another one, at any size, as stored or as displayed.
+
+    Sides may be off by two pixels: programs round them to even numbers.
+    """
+    (width, height, aspect), (other_width, other_height, other_aspect) = (
+        (info.width, info.height, float(info.sample_aspect_ratio or 1))
+        for info in (film.info, made.info)
+    )
+    slack = 1 + 2 / min(width, height, other_width, other_height)
+    stored = width * other_height / (height * other_width)
+    if not any(1 / slack <= r <= slack for r in (stored, stored * aspect / other_aspect)):
+        raise UnreadableVideo(
+            output,
+            f"is {other_width}x{other_height}, another shape than the original's {width}x{height}; "
+            "only what shows the whole picture can be compared",
+        )
+    return made
 
 
 def companions(
@@ -154,8 +176,8 @@ def examined(
     """What a second look at each of them shows."""
     return [
         verify.examine(
-            VideoSource(film.task.source, number=film.number, exact=False),
-            VideoSource(target, number=place, developed=False, exact=False),
+            VideoSource(film.task.source, number=film.number),
+            VideoSource(target, number=place, developed=False),
             film.task.plan,
             crew.second,
             embedder=crew.embedder,

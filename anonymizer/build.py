@@ -69,8 +69,17 @@ def detector(settings: Settings) -> Detector:
     steady()
     if settings.device not in ("auto", "cpu"):
         device(settings.device)  # the same words for every part
+    _insist_on_parts(settings.options)
     names = detectors.named(settings.detection.detector)
     return detectors.united([_one(settings, name, settings.detection.recall) for name in names])
+
+
+def _insist_on_parts(options: Mapping[str, object]) -> None:
+    """Refuse options for what is no part: a misspelt one would be left out unnoticed."""
+    known = [*detectors.available(), *mediators.available()]
+    for name in options:
+        if name not in known:
+            raise UsageError(f"options.{name} are for no part; known: {', '.join(known)}")
 
 
 def _one(
@@ -152,6 +161,7 @@ def studio(settings: Settings) -> Studio:
 def troupe(settings: Settings) -> Troupe:
     """The parts that tell films anew, as the settings name them."""
     steady()
+    _insist_on_parts(settings.options)
     import torch
 
     mediator = _mediator(settings)  # first: a wrong name is said before weights are read

@@ -10,6 +10,8 @@ from anonymizer.head.expression import MOTION
 from anonymizer.settings import Replace, Settings
 from anonymizer.totals import Summary
 
+TITLE: Final = "## Faces"
+"""How every card begins."""
 _DONE: Final[Mapping[Replace, str]] = {
     "face": "replaced by a synthetic one",
     "cover": "covered",
@@ -28,7 +30,7 @@ def card(summary: Summary, settings: Settings) -> str:
     versions = outcomes.versions()
     done = _DONE[settings.painting.replace]
     parts = [
-        "## Faces",
+        TITLE,
         f"Every face that was found in this dataset was {done} with "
         f"veilframe {versions['veilframe']} before publication. " + " ".join(_how(settings)),
         _table(summary, settings, versions),

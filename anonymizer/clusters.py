@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 ANSWER_S: Final = 5.0
 """How long the head of a cluster may take to answer: Ray itself would try for minutes."""
@@ -43,28 +43,40 @@ def _last_head() -> str:
 
 
 def insist_on_room(
-    has: Callable[[], Mapping[str, float]], size: int, gpus: float, *, wait_s: float = JOIN_S
+    nodes: Callable[[], Sequence[Mapping[str, Any]]],
+    size: int,
+    gpus: float,
+    *,
+    wait_s: float = JOIN_S,
 ) -> None:
     """Refuse more workers than a cluster holds: those without a place would wait for ever.
 
+    What other programs have taken of it is not known.
+
     Args:
-        has: Tells what its machines have together, as Ray counts it.
+        nodes: Tells what machines there are, as ``ray.nodes`` does.
         size: Workers, each with a core of its own.
-        gpus: Share of a GPU that each takes.
+        gpus: Share of a GPU that each takes, or a number of whole ones.
         wait_s: How long machines may take to join.
 
     Raises:
-        ValueError: if there are too many.
+        ValueError: if there are too many, or a share that Ray does not know.
     """
+    if gpus > 1 and gpus != int(gpus):
+        raise ValueError(f"{gpus:g} GPUs a worker: give at most 1, or a whole number")
     deadline = time.monotonic() + wait_s
-    while size > (room := _room(there := has(), gpus)):
+    while size > (room := sum(_places(node, gpus) for node in nodes())):
         if time.monotonic() >= deadline:
             advice = f"--workers {room}, or more machines" if room else "more machines"
-            told = f"{there.get('CPU', 0):g} cores and {there.get('GPU', 0):g} GPUs"
-            raise ValueError(f"no room for {size} workers in {told}; try {advice}")
+            asked = f"{size} workers with a core and {gpus:g} GPUs each"
+            raise ValueError(f"no room for {asked}; try {advice}")
         time.sleep(min(0.2, wait_s))
 
 
-def _room(has: Mapping[str, float], gpus: float) -> int:
-    cores, cards = has.get("CPU", 0.0), has.get("GPU", 0.0)
-    return int(min(cores, cards / gpus) if gpus else cores)
+def _places(node: Mapping[str, Any], gpus: float) -> int:
+    """Workers that one machine holds: a share is of one card, and on the machine of its core."""
+    has = node["Resources"] if node["Alive"] else {}
+    cores, cards = int(has.get("CPU", 0)), int(has.get("GPU", 0))
+    if not gpus:
+        return cores
+    return min(cores, int(cards // gpus) if gpus > 1 else cards * int(1 / gpus + 1e-9))

@@ -214,7 +214,12 @@ def paste(
     Returns:
         ``(H, W, 3)``, and ``(H, W)`` which of its pixels have an opacity above 0, whatever they
         look like.
+
+    Raises:
+        ValueError: if an opacity is no number from 0 to 1: what it is for would stay as it was.
     """
+    if not 0 <= mask.min() <= mask.max() <= 1:
+        raise ValueError(f"opacities must lie in [0, 1], got {mask.min()} to {mask.max()}")
     result, laid = image.copy(), np.zeros(image.shape[:2], np.bool_)
     (x0, y0, x1, y1), opacity = _opacity(mask, frame_from_crop, image.shape[:2])
     if not opacity.size:
@@ -239,8 +244,9 @@ def _opacity(
     The opacity of a crop that lies outside of the frame, or is nowhere opaque, is empty.
     """
     x, y, width, height = cv2.boundingRect((mask > 0).astype(np.uint8))
-    blur = 2 * max(1.0, 1 / geometry.scale_of(frame_from_crop))
-    box = x - blur, y - blur, x + width + blur, y + height + blur
+    # what is shrunk by blocks reaches one and a half of them farther
+    reach = 2 * max(1.0, 1 / geometry.scale_of(frame_from_crop))
+    box = x - reach, y - reach, x + width + reach, y + height + reach
     area = _inside(_around(frame_from_crop, box, 1), size)
     if not width or area[0] >= area[2] or area[1] >= area[3]:
         return area, np.empty((0, 0), np.float32)

@@ -219,10 +219,10 @@ class Actors:
         except (ConnectionError, ValueError) as error:
             raise UsageError(f"no Ray cluster at {address}: {error}") from error
         try:
-            insist_on_room(ray.cluster_resources, size, gpus)
+            insist_on_room(ray.nodes, size, gpus)
         except ValueError as error:
             ray.shutdown()
-            raise UsageError(f"Ray has {error}") from error
+            raise UsageError(f"Ray: {error}") from error
         self._free = [self._started() for _ in range(size)]
         self._busy: dict[ObjectRef[Any], tuple[_Seated, Task, Pulse]] = {}
 

@@ -45,12 +45,13 @@ def destinations(
     Raises:
         UsageError: if several results would go to one file, or over an input.
     """
-    folder = output is not None and (output.is_dir() or len(inputs) > 1 or inputs[0].is_dir())
+    many = len(inputs) > 1 or _is_folder(inputs[0])
+    folder = output is not None and (many or _is_folder(output))
     if output is not None and folder and output.is_file():
         raise UsageError(f"{output}: is a file; several inputs need a folder for --output")
     pairs: list[tuple[Path, Path]] = []
     for path in inputs:
-        if path.is_dir():
+        if _is_folder(path):
             found = list(_media(path))
             if not found:
                 raise UsageError(f"{path}: holds no video or picture")
@@ -59,7 +60,7 @@ def destinations(
             pairs.append((path, output))
         else:
             pairs.append((path, _place(path, output, path.parent, written)))
-    _insist_on_distinct(pairs)
+    insist_on_distinct(pairs)
     return pairs
 
 
@@ -78,7 +79,20 @@ def _place(file: Path, output: Path | None, root: Path, written: Callable[[str],
     return marked if output is None else output / marked.relative_to(root)
 
 
-def _insist_on_distinct(pairs: Sequence[tuple[Path, Path]]) -> None:
+def _is_folder(path: Path) -> bool:
+    """Whether it is one; a name that no file can have, as it is too long, is none."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def insist_on_distinct(pairs: Sequence[tuple[Path, Path]]) -> None:
+    """Refuse results that would be written over an input, or over each other.
+
+    Raises:
+        UsageError: if there are such.
+    """
     taken: dict[str, Path] = {}
     sources = {os.path.realpath(source) for source, _ in pairs}  # not resolve: loops
     for source, destination in pairs:

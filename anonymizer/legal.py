@@ -2,9 +2,47 @@
 
 from __future__ import annotations
 
-from typing import get_args
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from types import UnionType
+from typing import Any, Final, Literal, Union, get_args, get_origin
 
 from anonymizer.errors import UsageError
+
+_WORDS: Final[Mapping[Any, str]] = {
+    bool: "true or false",
+    str: "text",
+    Path: "the name of a file",
+    tuple: "a list",
+    Mapping: "a table of tables",
+}
+
+
+def kind(name: str, value: object, hint: Any) -> None:  # noqa: ANN401 - an annotation
+    """Insist on a value of the kind that an annotation names; numbers are left to other checks."""
+    kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    if not any(_is(value, one) for one in kinds):
+        words = [_WORDS[one] for one in map(_plain, kinds) if one in _WORDS]
+        raise UsageError(f"{name} must be {' or '.join(words) or 'text'}, got {value!r}")
+
+
+def _plain(hint: Any) -> Any:  # noqa: ANN401 - an annotation
+    return get_origin(hint) or hint
+
+
+def _is(value: object, hint: Any) -> bool:  # noqa: ANN401 - an annotation
+    """Whether a value is of one kind."""
+    plain, inner = _plain(hint), get_args(hint)
+    if plain in (int, float):
+        return True
+    if plain is Literal:  # which text is legal is checked, and said, elsewhere
+        return isinstance(value, str)
+    if plain is tuple:
+        return isinstance(value, tuple) and all(_is(each, inner[0]) for each in value)
+    if plain is Mapping:
+        return isinstance(value, Mapping) and all(isinstance(v, Mapping) for v in value.values())
+    return isinstance(value, plain)
 
 
 def choose(name: str, value: object, legal: object) -> None:
@@ -18,7 +56,8 @@ def between(name: str, value: object, low: float, high: float) -> None:
     """Insist on a number from ``low`` to ``high``, both included."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not low <= value <= high:  # type: ignore[operator]  # number says so
-        raise UsageError(f"{name} must be between {low:g} and {high:g}, got {value!r}")
+        legal = f"between {low:g} and {high:g}" if math.isfinite(high) else f"at least {low:g}"
+        raise UsageError(f"{name} must be {legal}, got {value!r}")
 
 
 def whole(name: str, value: object, low: int, high: float = float("inf")) -> None:

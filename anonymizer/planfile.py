@@ -18,12 +18,15 @@ from numpy.typing import NDArray
 
 from anonymizer.data import Action, Box, Face, Origin, Track
 from anonymizer.errors import JobError, UnreadablePlan, UsageError
+from anonymizer.head.expression import MOTION
 from anonymizer.plan import Plan, Zone, ZoneAction
 from anonymizer.tracking import typical
 from anonymizer.wording import Wording
 
 FORMAT: Final = "veilframe-plan-1"
 """What a plan says of itself."""
+FARTHEST: Final = 1e6
+"""No box reaches farther from the picture's corner, in pixels."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,11 +101,14 @@ def read(path: Path) -> PlanFile:
         raise UnreadablePlan(path, f"format {found!r} is not {FORMAT!r}; make it again")
     with _telling(path, "plan"):
         pts = np.array(_numbers(table["pts"]), np.int64)
+        starts = tuple(_numbers(table["shots"]))
+        if list(starts) != sorted({0, *starts}) or starts[-1] >= max(1, len(pts)):
+            raise ValueError(f"shots must begin with 0 and grow, below {len(pts)}; got {starts}")
         plan = Plan(
             pts=pts,
-            starts=tuple(int(start) for start in table["shots"]),
+            starts=starts,
             tracks=tuple(_tracks(path, table["tracks"], len(pts))),
-            zones=tuple(_zone(zone) for zone in table["zones"]),
+            zones=tuple(_zones(path, table["zones"], len(pts))),
             unconfirmed=int(table.get("unconfirmed", 0)),
         )
         return PlanFile(plan, str(table["source_sha256"]), dict(table["settings"]))
@@ -164,7 +170,23 @@ def _tracks(path: Path, tables: list[dict[str, Any]], frames: int) -> Iterator[T
             yield track
 
 
+def _zones(path: Path, tables: list[dict[str, Any]], frames: int) -> Iterator[Zone]:
+    for number, table in enumerate(tables):
+        with _telling(path, f"zone {number}"):
+            zone = _zone(table)
+            if not 0 <= zone.start < zone.stop <= frames:
+                raise ValueError(f"frames {zone.start} to {zone.stop} must lie in 0 to {frames}")
+            yield zone
+
+
+def _known(table: Mapping[str, Any], *names: str) -> None:
+    """Refuse a misspelt name, which would be left out unnoticed."""
+    if unknown := [name for name in table if name not in names]:
+        raise ValueError(f"{unknown[0]!r} is not one of {', '.join(names)}")
+
+
 def _track(table: Mapping[str, Any]) -> Track:
+    _known(table, "id", "shot", "start", "action", "prompt", "negative_prompt", "faces")
     faces = table["faces"]
     return Track(
         id=int(table["id"]),
@@ -178,23 +200,29 @@ def _track(table: Mapping[str, Any]) -> Track:
 
 
 def _face(table: Mapping[str, Any]) -> Face:
+    _known(table, "origin", "box", "score", "landmarks", "motion")
     box = _box(table["box"])
-    given = _array(table.get("landmarks"))
+    given, motion = _array(table.get("landmarks")), _array(table.get("motion"))
+    if motion is not None and motion.shape != (len(MOTION),):
+        raise ValueError(f"motion must be {len(MOTION)} numbers, got {motion.size}")
     return Face(
         box=box,
         score=float(table["score"]),
         landmarks=typical(box).astype(np.float32) if given is None else given,
-        motion=_array(table.get("motion")),
+        motion=motion,
     )
 
 
 def _zone(table: Mapping[str, Any]) -> Zone:
+    _known(table, "action", "box", "start", "stop")
     action = _one_of(table["action"], ZoneAction)
     return Zone(action, _box(table["box"]), int(table["start"]), int(table["stop"]))
 
 
 def _box(numbers: Any) -> Box:  # noqa: ANN401 - from a file
     x0, y0, x1, y1 = (float(number) for number in numbers)
+    if not max(abs(x0), abs(y0), abs(x1), abs(y1)) <= FARTHEST:
+        raise ValueError(f"box {x0:g}, {y0:g}, {x1:g}, {y1:g} reaches beyond {FARTHEST:g} pixels")
     return x0, y0, x1, y1
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_type_hints
 
 from anonymizer.errors import UsageError
-from anonymizer.legal import between, choose, spacing, whole
+from anonymizer.legal import between, choose, kind, spacing, whole
 from anonymizer.networks import Networks, Translation
 
 Replace = Literal["face", "cover", "blur", "mosaic"]
@@ -279,7 +279,7 @@ def _nested(values: Mapping[str, object]) -> dict[str, Any]:
 
 
 def _merged(base: _Section, table: Mapping[str, Any], prefix: str) -> _Section:
-    known = [item.name for item in fields(base)]
+    known = get_type_hints(type(base))
     changes: dict[str, Any] = {}
     for key, value in table.items():
         if key not in known:
@@ -290,5 +290,6 @@ def _merged(base: _Section, table: Mapping[str, Any], prefix: str) -> _Section:
             value = _merged(getattr(base, key), value, f"{key}.")
         if isinstance(value, list):
             value = tuple(value)
+        kind(f"{prefix}{key}", value, known[key])
         changes[key] = value
     return replace(base, **changes)

@@ -72,6 +72,8 @@ class Folders:
         inbox, outbox = self.inbox.resolve(), self.outbox.resolve()
         if not inbox.is_dir():
             raise UsageError(f"{self.inbox}: is no folder; make it first")
+        if outbox.exists() and not outbox.is_dir():
+            raise UsageError(f"{self.outbox}: is a file; results need a folder")
         if inbox.is_relative_to(outbox) or outbox.is_relative_to(inbox):
             raise UsageError(f"{self.outbox}: inbox and outbox must not lie in each other")
 

@@ -384,3 +384,85 @@ def test_a_plan_that_does_not_fit_the_disk_is_one_line_and_no_file(tmp_path):
     assert done.stderr.startswith(f"error: {tmp_path / 'plan.json'}: ")
     assert len(done.stderr.splitlines()) == 1
     assert list(tmp_path.iterdir()) == [source]
+
+
+def test_a_plan_never_replaces_its_film(tmp_path):
+    source = film(tmp_path / "in.mp4", frames=2)
+    before = source.read_bytes()
+    code, _, err = anonymize("plan", source, "-o", source, "--overwrite")
+    assert (code, "is an input" in err) == (2, True)
+    assert source.read_bytes() == before
+
+
+def test_a_folder_is_no_film_to_plan(tmp_path):
+    code, _, err = anonymize("plan", tmp_path, "-o", tmp_path / "plan.json")
+    assert (code, "is a folder; expected a video or picture file" in err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", ""),
+        ("run", "film.mp4", "-o", ""),
+        ("plan", "", "-o", "plan.json"),
+        ("render", "film.mp4", ""),
+        ("verify", "", "film.mp4"),
+        ("watch", "", "out"),
+        ("dataset", "in", ""),
+        ("translate", "", "--prompt", "snow"),
+    ],
+)
+def test_an_empty_name_is_not_this_folder(words):
+    code, _, err = anonymize(*words)
+    assert code == 2
+    assert "the name is empty" in err
+
+
+def test_a_folder_that_is_not_there_is_said(tmp_path):
+    code, _, err = anonymize(
+        "run", film(tmp_path / "in.mp4", frames=2), "-o", f"{tmp_path}/absent/", *COVER
+    )
+    assert (code, "is no folder; make it first" in err) == (2, True)
+
+
+def test_a_name_that_no_file_can_have_stops_nobody(tmp_path):
+    long, good = tmp_path / f"{'y' * 300}.mp4", film(tmp_path / "in.mp4", frames=2)
+    code, _, err = anonymize("run", long, good, *COVER)
+    assert code == 1
+    assert "too long" in err
+    assert "Traceback" not in err
+    assert good.with_name(f"{good.stem}_anonymized.mp4").exists()
+    code, _, err = anonymize("run", good, "-o", long, *COVER)
+    assert (code, "too long" in err) == (1, True)
+
+
+def test_a_dry_run_misses_what_is_not_there(tmp_path):
+    code, out, err = anonymize("run", tmp_path / "absent.mp4", "--dry-run")
+    assert (code, out, "no such file" in err) == (2, "", True)
+
+
+def test_a_track_is_kept_or_covered_not_both(tmp_path):
+    words = ("--keep-track", 1, "--keep-track", 2, "--cover-track", 2)
+    code, _, err = anonymize(
+        "render", film(tmp_path / "in.mp4", frames=2), tmp_path / "plan.json", *words
+    )
+    assert (code, "track 2 is to be kept and to be covered" in err) == (2, True)
+
+
+def test_doctor_refuses_what_is_no_device():
+    code, _, err = anonymize("doctor", "--device", "banana")
+    assert (code, "device 'banana' is not auto" in err) == (2, True)
+
+
+def test_options_of_no_part_are_refused(tmp_path):
+    file = tmp_path / "veil.toml"
+    file.write_text("[options.centrface]\nthreshold = 0.2")
+    code, _, err = anonymize("run", film(tmp_path / "in.mp4", frames=2), "--config", file, *COVER)
+    assert (code, "options.centrface are for no part; known: centerface" in err) == (2, True)
+
+
+def test_another_section_of_a_film_cannot_be_verified(tmp_path):
+    source = Film(size=(128, 96)).write(tmp_path / "a.mp4")
+    other = Film(size=(96, 96)).write(tmp_path / "b.mp4")
+    code, _, err = anonymize("verify", source, other)
+    assert (code, "is 96x96, another shape than the original's 128x96" in err) == (1, True)

@@ -67,15 +67,39 @@ def test_a_section_for_the_page_of_the_set_is_written(tmp_path):
     (tmp_path / "in").mkdir()
     put(tmp_path / "in" / "labels" / "a.cache", "x")
     page = tmp_path / "page.md"
-    page.write_text("old")
+    page.write_text("## Faces\nold")
     words = ("dataset", tmp_path / "in", tmp_path / "out", "--card", page)
     code, out, _ = anonymize(*words)
     assert code == 0
     assert "note: labels/a.cache: names the originals" in out
     assert page.read_text().startswith("## Faces")
     assert "- labels/a.cache: " in page.read_text()
-    code, out, _ = anonymize(*words[:3], "--card", tmp_path / "absent" / "page.md")
-    assert code == 1
+
+
+@pytest.mark.parametrize(
+    ("card", "said"),
+    [
+        ("in/labels.txt", "lies in the dataset itself"),
+        ("in/new.md", "lies in the dataset itself"),
+        ("mine.md", "exists and is no card"),
+        ("absent/page.md", "there is no such folder"),
+        ("folder", "exists and is no card"),
+    ],
+)
+def test_a_card_that_would_replace_something_is_refused_before_the_work(tmp_path, card, said):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "folder").mkdir()
+    put(tmp_path / "in" / "labels.txt", "x")
+    (tmp_path / "mine.md").write_text("mine")
+    code, _, err = anonymize(
+        "dataset", tmp_path / "in", tmp_path / "out", "--card", tmp_path / card
+    )
+    assert code == 2
+    assert f"{said}" in err
+    assert "another --card" in err
+    assert not (tmp_path / "out").exists()
+    assert (tmp_path / "mine.md").read_text() == "mine"
+    assert (tmp_path / "in" / "labels.txt").read_text() == "x"
 
 
 def test_an_absent_folder_is_wrong_usage(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,10 +56,38 @@ class _OneLine(logging.Formatter):
 out = Lines()
 err = Lines(stderr=True)
 
+
+def named(text: str) -> Path:
+    """A path that was typed.
+
+    Raises:
+        typer.BadParameter: if it is empty, as that of an unset variable: it would be this folder.
+    """
+    if not text:
+        raise typer.BadParameter("the name is empty; name a file or folder")
+    return Path(text)
+
+
+def placed(text: str) -> Path:
+    """Where a result is to go.
+
+    Raises:
+        typer.BadParameter: if it is empty, or a folder by its name that is not there.
+    """
+    path = named(text)
+    if text.endswith(os.sep) and not path.is_dir():
+        raise typer.BadParameter(f"{text} is no folder; make it first")
+    return path
+
+
 Output = Annotated[
     Path | None,
     typer.Option(
-        "--output", "-o", help="File or folder. Default: NAME_anonymized.EXT beside the input."
+        "--output",
+        "-o",
+        parser=placed,
+        metavar="PATH",
+        help="File or folder. Default: NAME_anonymized.EXT beside the input.",
     ),
 ]
 Overwrite = Annotated[bool, typer.Option(help="Replace results that exist.")]

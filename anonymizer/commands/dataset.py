@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -14,8 +15,20 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from anonymizer.commands.console import DONE, DOUBT, FAILED, AsJson, Quiet, Verbose, err, log, out
+from anonymizer.commands.console import (
+    DONE,
+    DOUBT,
+    FAILED,
+    AsJson,
+    Quiet,
+    Verbose,
+    err,
+    log,
+    named,
+    out,
+)
 from anonymizer.commands.options import with_settings
+from anonymizer.errors import UsageError
 from anonymizer.settings import Settings
 
 if TYPE_CHECKING:
@@ -28,8 +41,12 @@ if TYPE_CHECKING:
 @with_settings
 def dataset(
     *,
-    source: Annotated[Path, typer.Argument(metavar="SRC", help="Folder with the dataset.")],
-    destination: Annotated[Path, typer.Argument(metavar="DST", help="Folder for the result.")],
+    source: Annotated[
+        Path, typer.Argument(parser=named, metavar="SRC", help="Folder with the dataset.")
+    ],
+    destination: Annotated[
+        Path, typer.Argument(parser=named, metavar="DST", help="Folder for the result.")
+    ],
     settings: Settings,
     engine: Annotated[
         Literal["local", "ray"], typer.Option(help="Processes here, or a Ray cluster.")
@@ -60,7 +77,10 @@ def dataset(
         ),
     ] = 1800.0,
     card: Annotated[
-        Path | None, typer.Option(help="Also write a section for the page of a published set.")
+        Path | None,
+        typer.Option(
+            parser=named, metavar="PATH", help="Also write a section for the page of the set."
+        ),
     ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -85,6 +105,8 @@ def dataset(
         split_frames=split_frames,
         timeout_s=timeout,
     )
+    if card is not None:
+        _check_card(card, source)
     # Ray tells of workers that died on stdout, which is for the result
     with redirect_stdout(sys.stderr), _watching(err, quiet=quiet or as_json) as (tell, total):
         summary = making.anonymize(order, tell=tell, total=total)
@@ -96,6 +118,27 @@ def dataset(
         for line in _lines(summary):
             out.print(line)
     raise typer.Exit(_code(summary))
+
+
+def _check_card(path: Path, source: Path) -> None:
+    """Refuse, before the long work, a card that would replace what is none, or cannot be written.
+
+    Raises:
+        UsageError: if so.
+    """
+    from anonymizer.card import TITLE
+
+    if path.resolve().is_relative_to(source.resolve()):
+        raise UsageError(f"{path}: lies in the dataset itself; choose another --card")
+    if not path.parent.is_dir():
+        raise UsageError(f"{path}: there is no such folder; choose another --card")
+    if os.path.lexists(path) and not (path.is_file() and _begins(path, TITLE)):
+        raise UsageError(f"{path}: exists and is no card; choose another --card")
+
+
+def _begins(path: Path, words: str) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(words.encode())) == words.encode()
 
 
 def _write_card(path: Path, summary: Summary, settings: Settings) -> None:

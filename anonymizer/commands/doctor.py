@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from anonymizer.commands.console import DONE, FAILED, AsJson, out
+from anonymizer.commands.console import DONE, FAILED, AsJson, exits, out
 
 
 def doctor(
@@ -18,7 +18,8 @@ def doctor(
     """Show what is installed, which device is used, and which models are at hand."""
     from anonymizer.doctor import examine
 
-    findings = examine(device)
+    with exits():
+        findings = examine(device)
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:

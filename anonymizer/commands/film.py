@@ -25,11 +25,13 @@ from anonymizer.commands.console import (
     err,
     failed,
     log,
+    named,
     out,
+    placed,
 )
 from anonymizer.commands.options import with_settings
 from anonymizer.commands.progress import watching
-from anonymizer.errors import Doubtful, VeilframeError
+from anonymizer.errors import Doubtful, UsageError, VeilframeError
 from anonymizer.settings import Settings
 
 if TYPE_CHECKING:
@@ -41,7 +43,12 @@ if TYPE_CHECKING:
 @with_settings
 def run(
     *,
-    inputs: Annotated[list[Path], typer.Argument(help="Videos, pictures, or folders of them.")],
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(
+            parser=named, metavar="INPUTS...", help="Videos, pictures, or folders of them."
+        ),
+    ],
     settings: Settings,
     output: Output = None,
     overwrite: Overwrite = False,
@@ -57,6 +64,8 @@ def run(
 
     pairs = media.destinations(inputs, output, output_suffix)
     if dry_run:
+        if missing := [source for source, _ in pairs if not source.exists()]:
+            raise UsageError(f"{missing[0]}: no such file")
         _print_pairs(pairs, as_json=as_json)
         return
     from anonymizer.jobs import Anonymizer
@@ -80,9 +89,16 @@ def run(
 @with_settings
 def plan(
     *,
-    source: Annotated[Path, typer.Argument(metavar="INPUT", help="One video or picture.")],
+    source: Annotated[
+        Path, typer.Argument(parser=named, metavar="INPUT", help="One video or picture.")
+    ],
     settings: Settings,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The plan, a JSON file.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", parser=placed, metavar="PATH", help="The plan, a JSON file."
+        ),
+    ],
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -91,9 +107,11 @@ def plan(
     log(verbose)
     from anonymizer import planfile
     from anonymizer.jobs import Anonymizer
-    from anonymizer.video.failures import writing
+    from anonymizer.video.failures import check_readable, writing
     from anonymizer.video.publish import atomic_output
 
+    media.insist_on_distinct([(source, output)])
+    check_readable(source)
     with (
         watching(err, source, quiet=quiet) as progress,
         atomic_output(output, overwrite=overwrite) as file,
@@ -108,8 +126,12 @@ def plan(
 @with_settings
 def render(
     *,
-    source: Annotated[Path, typer.Argument(metavar="INPUT", help="The video of the plan.")],
-    plan_file: Annotated[Path, typer.Argument(metavar="PLAN", help="What `plan` wrote.")],
+    source: Annotated[
+        Path, typer.Argument(parser=named, metavar="INPUT", help="The video of the plan.")
+    ],
+    plan_file: Annotated[
+        Path, typer.Argument(parser=named, metavar="PLAN", help="What `plan` wrote.")
+    ],
     settings: Settings,
     output: Output = None,
     keep_track: Annotated[
@@ -133,6 +155,8 @@ def render(
     from anonymizer.jobs import Anonymizer
     from anonymizer.video.encoding import output_suffix
 
+    if both := sorted(set(keep_track or []) & set(cover_track or [])):
+        raise UsageError(f"track {both[0]} is to be kept and to be covered; name it once")
     decisions: dict[int, Action] = dict.fromkeys(cover_track or [], "cover")
     decisions |= dict.fromkeys(keep_track or [], "keep")
     prompts = planfile.prompts_of(track_prompt or [])
@@ -154,8 +178,12 @@ def render(
 @with_settings
 def verify(
     *,
-    original: Annotated[Path, typer.Argument(help="The film with the faces.")],
-    anonymized: Annotated[Path, typer.Argument(metavar="OUTPUT", help="The film without them.")],
+    original: Annotated[
+        Path, typer.Argument(parser=named, metavar="ORIGINAL", help="The film with the faces.")
+    ],
+    anonymized: Annotated[
+        Path, typer.Argument(parser=named, metavar="OUTPUT", help="The film without them.")
+    ],
     settings: Settings,
     as_json: AsJson = False,
     quiet: Quiet = False,

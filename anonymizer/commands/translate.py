@@ -18,7 +18,9 @@ from anonymizer.commands.console import (
     Verbose,
     err,
     log,
+    named,
     out,
+    placed,
 )
 from anonymizer.commands.options import TRANSLATING, with_options
 from anonymizer.commands.progress import watching
@@ -32,13 +34,21 @@ MARK = "_translated"
 @with_options(TRANSLATING)
 def translate(
     *,
-    source: Annotated[Path, typer.Argument(metavar="INPUT", help="One video or picture.")],
+    source: Annotated[
+        Path, typer.Argument(parser=named, metavar="INPUT", help="One video or picture.")
+    ],
     prompt: Annotated[str, typer.Option(help="What the film is to show, or how to change it.")],
     settings: Settings,
     negative_prompt: Annotated[str, typer.Option(help="What it is not to show.")] = "",
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Default: NAME_translated.EXT beside the input."),
+        typer.Option(
+            "--output",
+            "-o",
+            parser=placed,
+            metavar="PATH",
+            help="Default: NAME_translated.EXT beside the input.",
+        ),
     ] = None,
     overwrite: Overwrite = False,
     report: Reported = True,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from anonymizer.commands.console import DONE, FAILED, Quiet, Verbose, err, log, out
+from anonymizer.commands.console import DONE, FAILED, Quiet, Verbose, err, log, named, out
 from anonymizer.commands.options import with_settings
 from anonymizer.settings import Settings
 
@@ -21,8 +21,12 @@ if TYPE_CHECKING:
 @with_settings
 def watch(
     *,
-    inbox: Annotated[Path, typer.Argument(help="Where films and pictures arrive.")],
-    outbox: Annotated[Path, typer.Argument(help="Where results go.")],
+    inbox: Annotated[
+        Path, typer.Argument(parser=named, metavar="INBOX", help="Where films and pictures arrive.")
+    ],
+    outbox: Annotated[
+        Path, typer.Argument(parser=named, metavar="OUTBOX", help="Where results go.")
+    ],
     settings: Settings,
     settle: Annotated[
         float, typer.Option(min=0, help="Seconds a file must be still before it is taken.")

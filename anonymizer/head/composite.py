@@ -20,12 +20,14 @@ RIM: Final = 1 / 64
 """Softness of the edge of the head, as a share of the crop's side."""
 LITTLE: Final = 0.01
 """Weight of what is seen on the head for what is behind it: enough where nothing else is."""
+DOUBT: Final = 0.05
+"""Weight of what is on the head but looks like the wall behind: heads are narrower than drawn."""
 FAITH: Final = 8
 """How soon a pixel that is known in part counts as known, when a hole is filled."""
 
 
 def continued(picture: NDArray[np.floating], known: NDArray[np.floating | np.bool_]) -> Array:
-    """The picture (S, S, 3) where it is known, and smoothly on from there where it is not.
+    """The picture (S, S, C) where it is known, and smoothly on from there where it is not.
 
     Pull-push: unknown pixels take the mean of the nearest coarser picture that knows something.
     Where nothing is known at all the result is 0. `known` (S, S) in [0, 1] may be a weight.
@@ -36,7 +38,7 @@ def continued(picture: NDArray[np.floating], known: NDArray[np.floating | np.boo
 
 
 def _pulled(picture: Array) -> Array:
-    """Premultiplied RGB and weight (h, w, 4) to RGB of weight 1 where there is any weight."""
+    """Premultiplied channels and weight (h, w, C + 1) to those of weight 1 where there is any."""
     weight = picture[..., -1:]
     own = np.asarray(picture / np.maximum(weight, 1e-6), np.float32)
     if min(picture.shape[:2]) < 2:
@@ -85,17 +87,19 @@ def compose(
 def belongs(seen: Array, known: NDArray[np.bool_], head: NDArray[np.bool_]) -> Array:
     """How much known pixels (S, S) show the head.
 
-    Those on it do; those around it do as far as they differ from what is farther away: hair does,
-    the wall behind does not.
+    As far as they differ from what is farther away: hair and skin do, the wall behind does not,
+    of which a little is on the head all the same (`DOUBT`). Where nothing is farther away those on
+    the head do, whatever they look like.
     """
     reach = 2 * round(NEAR * len(known)) + 1
     near = cv2.dilate((head | ~known).astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
-    wall = continued(seen, known & ~near)
+    far = known & ~near
+    if not far.any():
+        return np.asarray(known & head, np.float32)
+    wall = continued(seen, far)
     apart = np.maximum.reduce(cv2.split(np.abs(seen - wall)))
     other = ((apart - OTHER) / OTHER).clip(0, 1)
-    return np.asarray(
-        known * np.where(head, np.maximum(other, LITTLE * 5), near * other), np.float32
-    )
+    return np.asarray(known * np.where(head, np.maximum(other, DOUBT), near * other), np.float32)
 
 
 def structure(guide: Guide) -> Array:

@@ -24,8 +24,9 @@ SHAPES: Final = len(MOTION) - 2
 """How many of them are weights of expressions."""
 _GAZE_LIMIT: Final = 0.55
 _LIDS: Final = (0.06, 0.56)
-"""What the reader says of lids at rest, the median over held-out drawn faces, and of shut ones, the
-least of filmed ones: lids that stay a little open look worse than lids that shut early."""
+"""What the reader says of lids at rest, the median over held-out drawn faces, and of shut ones,
+about the least of filmed ones: lids that stay a little open look worse than those that shut early.
+"""
 _MEETING: Final = (0.03, 0.12)
 """Lips closer than the first, in eye distances, are shut; from the second on they are as read.
 Of drawn mouths that are shut nine in ten are read as less than 0.03 apart; of a filmed, speaking

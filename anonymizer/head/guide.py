@@ -43,7 +43,7 @@ SHUTTING: Final = (0.6, 0.9)
 EARS: Final = (7.5, -3.5, 4.5)
 """Distance from the middle beyond which the mean head has ears, and between which heights."""
 NECK: Final = (-3.5, 3.0)
-"""Height and depth of the mean head below and behind which it has a neck."""
+"""Height and depth of the mean head below and behind which it has the sides of a neck."""
 SUNK: Final = 0.5
 """How far the lower teeth at least go down with the open jaw, head units."""
 ONES: Final = np.ones(3, np.float32)
@@ -131,9 +131,10 @@ def _lit(head: HeadModel, expression: NDArray[np.floating] | None, shut: float) 
 
 @lru_cache(maxsize=4)
 def _shown(head: HeadModel) -> NDArray[np.int32]:
-    """The head's triangles without ears, neck and the lower teeth, which sink with the jaw.
+    """The head's triangles without ears, the sides of the neck and the lower teeth.
 
-    Ears are in the hair, or where the film shows none, and the neck is the film's. Lips hide lower
+    Ears are in the hair, or where the film shows none, and the neck is the film's. The lower teeth
+    are those that sink with the jaw. Lips hide lower
     teeth in most speech; their ends, seen past the lips, look like fangs.
     """
     mean = np.zeros(head.code_length)

@@ -14,7 +14,7 @@ from anonymizer.head.raster import rasterise
 SIZE: Final = 192
 SCALE: Final = 20.0
 """Pixels per head unit of the picture in which open eyes are looked for."""
-HALF: Final = 0.6
+PART: Final = 0.6
 """Weight of a blink at which it is seen how far it shuts the eyes; from there on it goes on so."""
 LIMITS: Final = (0.6, 1.5)
 """Least and greatest weight. Much more would fold the lids."""
@@ -23,9 +23,9 @@ LIMITS: Final = (0.6, 1.5)
 @lru_cache(maxsize=64)
 def shutting_of(head: HeadModel, person: Person) -> float:
     """Weight of `eyeBlink` with which this person's eyes just shut."""
-    rest, half = (_seen(head, person, weight) for weight in (0.0, HALF))
-    shut = 1 - half / rest if rest else 1.0
-    return float(np.clip(HALF / max(shut, 1e-3), *LIMITS))
+    rest, part = (_seen(head, person, weight) for weight in (0.0, PART))
+    shut = 1 - part / rest if rest else 1.0
+    return float(np.clip(PART / max(shut, 1e-3), *LIMITS))
 
 
 def _seen(head: HeadModel, person: Person, weight: float) -> int:

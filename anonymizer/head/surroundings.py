@@ -3,7 +3,7 @@
 A small painter returns hair, wall and collar as haze. Here they come from the film around the
 blank: its colours at the edge go on smoothly inwards, and its texture is mirrored over the edge.
 The skull of the drawn head, where the blank hides it, takes the colours of hair and skin that are
-seen on it. Of the film only what is not hidden is read (invariant P1).
+seen on and around it. Of the film only what is not hidden is read (invariant P1).
 """
 
 from typing import Final

@@ -29,8 +29,9 @@ class Manner:
     ahead: bool = True
     """At once; else where they are first asked for, which for most is never."""
     exact: bool = True
-    """In exact colours; else chroma is that of the nearest sample, and levels are rounded down.
-    swscale does that 18 times as fast."""
+    """In exact colours; else, of most formats, chroma is that of the nearest sample and levels are
+    up to two too low, by the format. swscale does that up to 18 times as fast. It is for finding
+    faces, not for comparing colours."""
 
 
 LAZILY: Final = Manner(ahead=False)

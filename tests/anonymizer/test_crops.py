@@ -317,3 +317,13 @@ def test_cut_then_paste_changes_nothing_outside_for_any_face(seed):
     pasted = crops.paste(image, white, clip.mask[0], clip.frame_from_crop[0])[0]
     outside = ~protected(image, one, 32)
     assert np.array_equal(pasted[outside], image[outside])
+
+
+@pytest.mark.parametrize("wrong", [np.nan, -0.5, 1.5])
+def test_an_opacity_that_is_none_is_refused(wrong):
+    """What it is for would stay in the frame."""
+    matrix = place(PLACES["upright"], 64).frame_from_crop
+    mask = np.ones((64, 64), np.float32)
+    mask[30, 30] = wrong
+    with pytest.raises(ValueError, match="opacities must lie in"):
+        crops.paste(picture(WIDE), picture((64, 64)), mask, matrix)

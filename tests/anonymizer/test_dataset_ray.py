@@ -199,29 +199,49 @@ def test_a_cluster_that_is_no_more_is_said_at_once(tmp_path, monkeypatch, given)
         Actors(NOBODY, 1, address=address, gpus=0)
 
 
+def machines(*resources: dict[str, float]) -> Any:
+    return lambda: [{"Alive": True, "Resources": has} for has in resources]
+
+
+BOTH = machines({"CPU": 2.0, "GPU": 2.0, "memory": 1e9}, {"CPU": 3.0})
+
+
 @pytest.mark.parametrize(
-    ("workers", "gpus", "advice"),
-    [(3, 0.0, "--workers 2, or"), (2, 0.5, "more machines"), (1, 1.5, "more machines")],
+    ("nodes", "gpus", "room"),
+    [
+        (BOTH, 0.0, 5),
+        (BOTH, 0.5, 2),
+        (machines({"CPU": 9.0, "GPU": 2.0}), 0.6, 2),
+        (machines({"CPU": 9.0, "GPU": 2.0}), 0.4, 4),
+        (machines({"CPU": 200.0, "GPU": 7.0}), 0.07, 98),
+        (machines({"CPU": 9.0, "GPU": 5.0}), 2.0, 2),
+        (machines({"CPU": 8.0}, {"CPU": 1.0, "GPU": 4.0}), 0.5, 1),
+        (lambda: [{"Alive": False, "Resources": {"CPU": 4.0}}], 0.0, 0),
+        (list, 0.0, 0),
+    ],
 )
-def test_more_workers_than_there_is_room_for_are_refused(workers, gpus, advice):
-    has = {"CPU": 2.0, "GPU": 0.4, "memory": 1e9}
-    with pytest.raises(ValueError, match=rf"{workers} workers in 2 cores and 0.4 GPUs; .*{advice}"):
-        clusters.insist_on_room(lambda: has, workers, gpus, wait_s=0)
-    clusters.insist_on_room(lambda: has, 2, 0.2, wait_s=0)
-    clusters.insist_on_room(lambda: {"CPU": 2.0}, 2, 0, wait_s=0)
+def test_as_many_workers_as_machines_hold_and_no_more(nodes, gpus, room):
+    if room:
+        clusters.insist_on_room(nodes, room, gpus, wait_s=0)
+    advice = f"--workers {room}, or more machines" if room else "try more machines"
+    with pytest.raises(ValueError, match=rf"no room for {room + 1} workers .*{advice}"):
+        clusters.insist_on_room(nodes, room + 1, gpus, wait_s=0)
 
 
 def test_machines_that_join_late_are_waited_for():
-    joined = iter([{}, {"CPU": 1.0}, {"CPU": 3.0}])
+    joined = iter([[], machines({"CPU": 1.0})(), machines({"CPU": 1.0}, {"CPU": 2.0})()])
     clusters.insist_on_room(lambda: next(joined), 2, 0)
     assert next(joined, None) is None
 
 
-def test_a_share_of_a_gpu_that_is_not_there_is_refused_and_not_waited_for(monkeypatch):
+@pytest.mark.parametrize(
+    ("gpus", "said"), [(0.5, "Ray: no room for 1 workers"), (1.5, "Ray: 1.5 GPUs a worker")]
+)
+def test_a_share_of_a_gpu_that_is_not_there_is_refused_and_not_waited_for(monkeypatch, gpus, said):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.setattr(dataset, "insist_on_room", partial(clusters.insist_on_room, wait_s=0))
-    with pytest.raises(UsageError, match="Ray has no room for 1 workers in 1 cores and 0 GPUs"):
-        Actors(NOBODY, 1, address=None, gpus=0.5)
+    with pytest.raises(UsageError, match=said):
+        Actors(NOBODY, 1, address=None, gpus=gpus)
     Actors(NOBODY, 1, address=None, gpus=0).close()
 
 

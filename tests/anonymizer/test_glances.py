@@ -9,7 +9,9 @@ import numpy as np
 
 from anonymizer.data import Face, Frame
 from anonymizer.glances import Noting, Recalling
+from anonymizer.video.source import VideoSource
 from tests.factories import frames as made
+from tests.films import make_video
 
 
 class Finder:
@@ -67,3 +69,11 @@ def test_a_glance_holds_no_picture():
     (glance,) = noting.seen
     assert len(glance.picture) == 32
     assert not any(isinstance(getattr(glance, name), np.ndarray) for name in glance.__slots__)
+
+
+def test_what_was_seen_in_quick_colours_counts_when_they_are_exact(tmp_path):
+    path, second = make_video(tmp_path / "a.mp4", frames=4), Finder(0.5)
+    noting = Noting(Finder(0.9), second)
+    noting.detect(list(VideoSource(path, exact=False)))
+    Recalling(second, noting.seen).detect(list(VideoSource(path)))
+    assert second.asked == 4

@@ -89,6 +89,8 @@ def test_a_blur_keeps_the_tone_in_place():
     made = replaced("blur", dataclasses.replace(clip(T=1, S=64), pixels=fine))
     assert made[0, :, 0].mean() == pytest.approx(90, abs=5)
     assert made[0, :, -1].mean() == pytest.approx(190, abs=5)
+    steps = np.abs(np.diff(made[0].astype(int), axis=1))
+    assert steps.max() <= 8, "no steps, as if it were enlarged without interpolation"
 
 
 @pytest.mark.parametrize("name", ["blur", "mosaic"])

@@ -12,6 +12,7 @@ import pytest
 from anonymizer import pipeline, planfile
 from anonymizer.data import Frame
 from anonymizer.errors import UnreadablePlan, UsageError
+from anonymizer.head.expression import MOTION
 from anonymizer.plan import Plan, Zone
 from anonymizer.planfile import PlanFile
 from anonymizer.wording import AS_SET, Wording
@@ -23,7 +24,7 @@ SHA = "ab" * 32
 
 
 def made(count: int = 6) -> PlanFile:
-    moves = np.linspace(0, 1, 7, dtype=np.float32)
+    moves = np.linspace(0, 1, len(MOTION), dtype=np.float32)
     seen = factories.track(4, id=3, start=1)
     faces = [replace(seen.faces[0], motion=moves), *seen.faces[1:]]
     tracks = (
@@ -87,10 +88,19 @@ def test_one_face_is_one_line():
     ("changes", "said"),
     [
         ({"format": "other"}, "format 'other' is not 'veilframe-plan-1'"),
-        ({"pts": [0]}, "track 3: frames 1 to 5 must lie in 0 to 1"),
+        ({"pts": [0], "shots": [0]}, "track 3: frames 1 to 5 must lie in 0 to 1"),
+        ({"shots": [0, 99]}, "shots must begin with 0 and grow, below 6; got .0, 99."),
+        ({"shots": [1, 4]}, "shots must begin with 0"),
+        ({"shots": [0, 4, 4]}, "shots must begin with 0 and grow"),
+        (
+            {"zones": [{"action": "always", "box": [1, 2, 3, 4], "start": 0, "stop": 99}]},
+            "to 99 must",
+        ),
+        ({"zones": [{"action": "always", "box": [1, 2, 3, 4], "begin": 0}]}, "zone 0: 'begin' is"),
+        ({"zones": [{"action": "always", "box": [1, 2, 1e9, 4], "start": 0, "stop": 3}]}, "beyond"),
         ({"zones": [{"action": "always", "box": [1, 2, 3, 4], "start": 3, "stop": 3}]}, "is empty"),
         ({"zones": [{"action": "hide", "box": [1, 2, 3, 4], "start": 0, "stop": 3}]}, "'hide' is"),
-        ({"zones": [{"action": "always", "start": 0, "stop": 3}]}, "plan lacks 'box'"),
+        ({"zones": [{"action": "always", "start": 0, "stop": 3}]}, "zone 0 lacks 'box'"),
         ({"tracks": [{"id": 9}]}, "track 9 lacks 'faces'"),
         ({"shots": None}, "plan: "),
     ],
@@ -105,6 +115,7 @@ def test_what_makes_no_sense_is_refused_with_its_place(tmp_path, changes, said):
     [
         ("action", "maybe", "track 3: 'maybe' is not one of replace, cover, keep"),
         ("start", -2, "frames -2 to 2"),
+        ("acton", "keep", "track 3: 'acton' is not one of id, shot"),
         ("id", 5, "track 5: there are two"),
         ("prompt", 7, "track 3: prompt must be text, got 7"),
         ("negative_prompt", ["fog"], "track 3: negative_prompt must be text, got .'fog'."),
@@ -234,3 +245,12 @@ def test_faces_that_never_leave_an_ignored_zone_are_kept():
     assert actions == ["keep", "replace", "replace"]
     kept = painted(replace(plan, zones=(wide,)), frames)
     assert all(np.array_equal(a.image, b.image) for a, b in zip(kept, frames, strict=True))
+
+
+def test_motion_of_another_length_is_refused(tmp_path):
+    file = written(made(), tmp_path)
+    table = json.loads(file.read_text())
+    table["tracks"][0]["faces"][0]["motion"] = [0.0, 1.0]
+    file.write_text(json.dumps(table))
+    with pytest.raises(UnreadablePlan, match="track 3: motion must be 22 numbers, got 2"):
+        planfile.read(file)

@@ -13,6 +13,7 @@ from anonymizer.diffusion import artist
 from anonymizer.diffusion.artist import Artist, Cast
 from anonymizer.head import guide
 from anonymizer.head.expression import MOTION
+from anonymizer.head.lids import shutting_of
 from anonymizer.head.model import HeadModel
 from anonymizer.head.pose import Pose, rotation
 from anonymizer.networks import FaceControl
@@ -57,6 +58,17 @@ def test_one_picture_for_each_new_crop_that_follows_the_landmarks(kind: str) -> 
 def test_the_person_is_the_seeds_except_in_bare_landmarks(kind: str) -> None:
     assert torch.equal(drawn(kind, seed=3), drawn(kind, seed=3))
     assert torch.equal(drawn(kind, seed=3), drawn(kind, seed=4)) == (kind == "landmarks")
+
+
+def test_eyes_shut_as_far_as_this_person_needs() -> None:
+    motion = np.zeros((3, len(MOTION)), np.float32)
+    motion[:, MOTION.index("eyeBlink_L")] = 1
+    for seed in (10, 13):
+        cast = Cast.of(HEAD, clip(motion=motion), seed)
+        weights, _ = cast.faces[0]
+        shut = shutting_of(HEAD, cast.person)
+        assert weights[HEAD.expression_names.index("eyeBlink_L")] == pytest.approx(shut)
+        assert abs(shut - 1) > 0.1
 
 
 def test_a_mouth_that_opens_does_not_turn_the_head() -> None:

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
+from anonymizer.head import guide as guides
 from anonymizer.head.canonical import MEAN_LANDMARKS, scaled
 from anonymizer.head.guide import draw_guide, linear_from_srgb, srgb_from_linear
 from anonymizer.head.model import HeadModel
 from anonymizer.head.person import person_for, sample_person
 from anonymizer.head.pose import solve_pose
+from anonymizer.head.teeth import teeth_colour
 
 SIZE = 96
 
@@ -168,3 +170,25 @@ def test_encoding_there_and_back():
     light = np.linspace(0, 1, 101, dtype=np.float32)
     np.testing.assert_allclose(linear_from_srgb(srgb_from_linear(light)), light, atol=1e-5)
     assert srgb_from_linear(np.array(0.214041)) == pytest.approx(0.5, abs=1e-4)
+
+
+def test_an_eyeball_is_in_the_shade_of_lids_that_are_shut_for_this_head(head):
+    blink = head.face({"eyeBlink_L": 0.7, "eyeBlink_R": 0.7})
+    assert guides._lit(head, blink, 0.75).max() < 0.1
+    assert guides._lit(head, blink, 1.4).min() > 0.9
+
+
+def test_teeth_are_parted_across_the_mouth(head, person, monkeypatch):
+    asked: list[np.ndarray] = []
+
+    def noted(across):
+        asked.append(across)
+        return teeth_colour(across)
+
+    monkeypatch.setattr(guides, "teeth_colour", noted)
+    smile = head.face({"mouthSmile_L": 0.8, "mouthSmile_R": 0.8, "jawOpen": 0.2})
+    draw_guide(head, person, posed(head, person, 128), smile, size=128)
+    (across,) = asked
+    assert len(across) > 50
+    assert across.mean() == pytest.approx(0.5, abs=0.01)
+    assert 0.1 < np.ptp(across) < 0.25

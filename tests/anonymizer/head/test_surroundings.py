@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from anonymizer.head.composite import belongs
 from anonymizer.head.guide import Guide
 from anonymizer.head.surroundings import surrounded
 
@@ -114,3 +115,21 @@ def test_a_film_that_is_hidden_wholly_or_not_at_all(hidden: np.ndarray):
     assert result.dtype == np.uint8
     inner = ellipse(17, 11)
     assert np.abs(result[inner].astype(int) - SKIN).max() <= 1
+
+
+def test_the_films_neck_goes_up_to_the_chin():
+    """A drawing covers some of the neck, which is left to the film."""
+    above = np.indices((SIZE, SIZE))[0] < 56
+    free = FACE & above
+    result = surrounded(flat(SKIN), flat(WALL), HIDDEN, guide(FACE, free, free)).astype(int)
+    neck = FACE & (np.indices((SIZE, SIZE))[0] > 62)
+    assert neck.sum() > 100
+    assert np.abs(result[neck] - WALL).mean() < 12
+
+
+def test_where_all_that_is_seen_is_near_there_is_no_telling_wall_from_hair():
+    seen = np.ones((SIZE, SIZE, 3), np.float32)
+    near = ~ellipse(60, 60)
+    weights = belongs(seen, near, np.ones((SIZE, SIZE), bool))
+    assert (weights == near).all()
+    assert (belongs(seen, near, np.zeros((SIZE, SIZE), bool)) == 0).all()
