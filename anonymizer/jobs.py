@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,9 +36,6 @@ from anonymizer.video.images import ImageSource
 from anonymizer.video.media import open_source
 from anonymizer.video.publish import atomic_output, folder_of
 from anonymizer.video.source import VideoSource
-
-MOSTLY: Final = 0.5
-"""Share of frames with something to compare from which pictures are made ahead."""
 
 
 class Anonymizer:
@@ -196,7 +192,7 @@ class Anonymizer:
         self, task: Task, made: Written, target: Path, progress: Progress | None
     ) -> Verification | None:
         """What there is to see; None if a film with copies does not decode as it ought to."""
-        witness, busy = Witness(made), bool(task.plan.hides().mean() > MOSTLY)
+        witness, busy = Witness(made), task.plan.busy  # then pictures are made side by side
         try:
             checked = verify.examine(
                 open_source(task.source, developed=busy or self.crew.second is not None),

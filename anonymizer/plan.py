@@ -69,6 +69,12 @@ class Plan:
             there[start:stop] = True
         return there
 
+    @property
+    def busy(self) -> bool:
+        """Whether something is to be painted in more than half of the frames."""
+        there = self.hides()
+        return 2 * int(there.sum()) > len(there)
+
     def action(self, track: Track) -> Action:
         """What becomes of a track: what it says itself, unless a zone lets it be kept."""
         kept = any(zone.action == "ignore" and zone.holds(track) for zone in self.zones)

@@ -128,7 +128,7 @@ def test_the_films_neck_goes_up_to_the_chin():
 
 
 def test_where_all_that_is_seen_is_near_there_is_no_telling_wall_from_hair():
-    seen = np.ones((SIZE, SIZE, 3), np.float32)
+    seen = np.zeros((SIZE, SIZE, 3), np.float32)
     near = ~ellipse(60, 60)
     weights = belongs(seen, near, np.ones((SIZE, SIZE), bool))
     assert (weights == near).all()
