@@ -7,6 +7,7 @@ from typing import Final
 
 from anonymizer import outcomes
 from anonymizer.head.expression import MOTION
+from anonymizer.report import percent
 from anonymizer.settings import Replace, Settings
 from anonymizer.totals import Summary
 
@@ -78,7 +79,7 @@ def _table(summary: Summary, settings: Settings, versions: Mapping[str, str]) ->
 def _bound(summary: Summary) -> str:
     if not summary.faces:
         return "unknown: no face was found"
-    return f"{100 * summary.leak_bound:.2g} % at 95 % confidence"
+    return f"{percent(summary.leak_bound)} % at 95 % confidence"
 
 
 def _painter(settings: Settings) -> Iterator[str]:

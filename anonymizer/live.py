@@ -52,6 +52,18 @@ class _Window:
             del self.frames[index]
 
 
+def _of_one_size(frames: Iterable[Frame]) -> Iterator[Frame]:
+    """The frames, if they can be one film."""
+    size: tuple[int, ...] | None = None
+    for frame in frames:
+        height, width = frame.image.shape[:2]
+        size = size or (width, height)
+        if not height * width or (width, height) != size:
+            wanted = f"expected {size[0]}x{size[1]}" if all(size) else "expected some pixels"
+            raise ValueError(f"picture {frame.index} is {width}x{height}, {wanted}")
+        yield frame
+
+
 def stream(
     frames: Iterable[Frame],
     detector: Detector,
@@ -72,8 +84,11 @@ def stream(
         chunk: Frames painted together.
         overlap: Painted frames shown to the next chunk.
         horizon: Frames looked ahead, and back, to bridge gaps and to find tracks before they start.
+
+    Raises:
+        ValueError: at a picture without pixels, or of another size than the first.
     """
-    source, window, fresh = iter(frames), _Window(), count()
+    source, window, fresh = _of_one_size(frames), _Window(), count()
     carries: Mapping[int, Carry] = {}
     memories: dict[int, Any] = {}
     known: list[Track] = []

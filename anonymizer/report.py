@@ -16,6 +16,15 @@ MANY = 12
 """Frames that one line names."""
 
 
+def percent(share: float) -> str:
+    """A share in per cent, to two digits.
+
+    >>> percent(0.00123), percent(1.0)
+    ('0.12', '100')
+    """
+    return f"{100 * share:.2g}" if share < 0.995 else "100"
+
+
 @dataclass(frozen=True, slots=True)
 class Doubt:
     """A face of the original that the output may still show."""
@@ -121,7 +130,7 @@ class Verification:
         repairs = f"{len(self.repaired)} repaired, " if self.repaired else ""
         return (
             f"{self.frames} frames, {self.faces} faces compared, {repairs}{len(self.doubts)} still "
-            f"look as before (at most {100 * self.leak_bound:.2g} % at {self.confidence:.0%} "
+            f"look as before (at most {percent(self.leak_bound)} % at {self.confidence:.0%} "
             f"confidence), {by}"
         )
 

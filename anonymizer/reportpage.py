@@ -11,7 +11,14 @@ from typing import Final
 from xml.etree.ElementTree import Element
 
 from anonymizer.markup import element, table
-from anonymizer.report import Doubt, Recognition, Report, SmartCopy, TrackOutcome
+from anonymizer.report import (
+    Doubt,
+    Recognition,
+    Report,
+    SmartCopy,
+    TrackOutcome,
+    percent,
+)
 from anonymizer.reportchart import KINDS, counts_of, coverage, moments
 from anonymizer.reportparts import (
     banner,
@@ -119,7 +126,7 @@ def _bound(report: Report) -> Element:
     seen = report.verification
     return element(
         "li",
-        element("b", f"At most {100 * seen.leak_bound:.2g} %"),
+        element("b", f"At most {percent(seen.leak_bound)} %"),
         f" of the faces compared may still be seen, at {seen.confidence:.0%} confidence: were it "
         "more, a look as close as this one would most likely have found more. This takes frames to "
         "be independent of each other, and knows nothing of faces that no detector found.",

@@ -466,3 +466,10 @@ def test_another_section_of_a_film_cannot_be_verified(tmp_path):
     other = Film(size=(96, 96)).write(tmp_path / "b.mp4")
     code, _, err = anonymize("verify", source, other)
     assert (code, "is 96x96, another shape than the original's 128x96" in err) == (1, True)
+
+
+def test_nothing_compared_bounds_nothing(tmp_path):
+    source = film(tmp_path / "in.mp4", frames=1)
+    code, out, _ = anonymize("verify", source, source)
+    assert code == 0
+    assert "at most 100 % at" in out

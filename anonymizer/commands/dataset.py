@@ -158,13 +158,15 @@ def _code(summary: Summary) -> int:
 
 def _lines(summary: Summary) -> Iterator[str]:
     """The summary for a person."""
+    from anonymizer.report import percent
+
     counts = ", ".join(f"{count} {verdict}" for verdict, count in summary.verdicts.items())
     yield f"{summary.inputs} inputs: {counts or 'none'} ({summary.unchanged} as before)"
     for failure, count in summary.failures.items():
         yield f"  {count} x {failure}"
     if summary.gone:
         yield f"{summary.gone} inputs are gone; their results were left"
-    bound = f"at most {100 * summary.leak_bound:.2g} % of them still to be seen, at 95 % confidence"
+    bound = f"at most {percent(summary.leak_bound)} % of them still to be seen, at 95 % confidence"
     yield (
         f"{summary.faces} faces compared in {summary.members} films and pictures"
         f"{f'; {bound}' if summary.faces else ''}"

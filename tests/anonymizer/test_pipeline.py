@@ -13,7 +13,7 @@ from anonymizer.pipeline import Brush, PlanMismatch, Studio
 from anonymizer.plan import Zone
 from anonymizer.protocols import Mediation, Replacer
 from tests.faces import MarkerDetector, film, find
-from tests.factories import frame
+from tests.factories import TICK, frame
 
 RIGHT = 3.0
 
@@ -349,3 +349,23 @@ def test_doubts_that_no_track_confirms_are_counted_and_not_hidden():
     plan = pipeline.analyse(seen, Doubting())
     assert (plan.tracks, plan.unconfirmed) == ((), 3)
     assert pipeline.analyse(seen, MarkerDetector()).unconfirmed == 0
+
+
+@pytest.mark.parametrize(
+    ("second", "said"),
+    [
+        ((48, 60), "picture 1 is 60x48, expected 64x48"),
+        ((0, 0), "picture 1 is 0x0, expected 64x48"),
+    ],
+)
+def test_a_stream_is_of_one_size(second, said):
+    images = [np.zeros((48, 64, 3), np.uint8), np.zeros((*second, 3), np.uint8)]
+    frames = (Frame(at, at, TICK, image) for at, image in enumerate(images))
+    with pytest.raises(ValueError, match=said):
+        list(live.stream(frames, MarkerDetector(), studio(), identity))
+
+
+def test_a_stream_has_pixels():
+    nothing = Frame(0, 0, TICK, np.zeros((5, 0, 3), np.uint8))
+    with pytest.raises(ValueError, match="picture 0 is 0x5, expected some pixels"):
+        list(live.stream([nothing], MarkerDetector(), studio(), identity))
