@@ -96,7 +96,7 @@ def test_a_number_that_does_not_exist_is_refused_before_the_work(tmp_path):
 
 
 def test_negative_numbers_are_refused():
-    with pytest.raises(UsageError, match="keep-stream must be between 0 and inf, got -1"):
+    with pytest.raises(UsageError, match="keep-stream must be at least 0, got -1"):
         Media(keep_stream=(-1,))
 
 
