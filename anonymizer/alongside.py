@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
 
 from anonymizer import outcomes, pipeline, rendering, verify
 from anonymizer.crew import Crew
@@ -71,19 +70,20 @@ def pairs(
         JobError: if one of them cannot be read, or they are not of one shape.
     """
     first, made = open_source(original), open_source(output, developed=False)
-    yield first, _insist_on_shape(made, first, output)
+    _insist_on_shape(first, made, output)
+    yield first, made
     if isinstance(first, VideoSource) and isinstance(made, VideoSource):
         for number in range(1, min(len(films_of(original)), len(films_of(output)))):
             film = VideoSource(original, number=number)
             other = VideoSource(output, number=number, developed=False)
-            yield film, _insist_on_shape(other, film, output)
+            _insist_on_shape(film, other, output)
+            yield film, other
 
 
-_Film = TypeVar("_Film", VideoSource, ImageSource, VideoSource | ImageSource)
-
-
-def _insist_on_shape(made: _Film, film: VideoSource | ImageSource, output: Path) -> _Film:
-    """A film, if it may show the whole of another one, at any size, as stored or as displayed.
+def _insist_on_shape(
+    film: VideoSource | ImageSource, made: VideoSource | ImageSource, output: Path
+) -> None:
+    """Refuse a film that cannot show the whole of another one, at any size, stored or displayed.
 
     Sides may be off by two pixels: programs round them to even numbers.
     """
@@ -99,7 +99,6 @@ def _insist_on_shape(made: _Film, film: VideoSource | ImageSource, output: Path)
             f"is {other_width}x{other_height}, another shape than the original's {width}x{height}; "
             "only what shows the whole picture can be compared",
         )
-    return made
 
 
 def companions(

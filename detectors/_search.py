@@ -12,7 +12,7 @@ A network that answers with NaN or infinity stops the job: nobody knows what it 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from itertools import groupby
 from typing import Final, Literal, Protocol
 
@@ -29,9 +29,8 @@ Recall = Literal["normal", "high"]
 
 MULTIPLE: Final = 32
 """Sides of what a network is shown are multiples of this."""
-MARGIN: Final = 16
-"""Grey pixels added around what is searched, at the scale of the search. Of faces cut by an edge no
-more are found with twice as many, which take an eighth more time."""
+MARGIN: Final = 32
+"""Grey pixels added around what is searched, at the scale of the search, unless a scheme says."""
 SMALL: Final = 40.0
 """Faces with a longer side below this many frame pixels call for the second search."""
 TURNED: Final = 0.8
@@ -61,6 +60,7 @@ class Scheme:
     recall: Recall = "normal"
     doubt: float | None = None
     """With recall ``high``: least score of a doubtful face; None is two thirds of the threshold."""
+    _: KW_ONLY
     max_side: int = 640
     """Longer side of the picture in the quick search, pixels. Never enlarges."""
     second_side: int = 1280
@@ -69,6 +69,8 @@ class Scheme:
     """The second search looks at every so many frames, unless recall is ``high``."""
     tile: int = 960
     """Longest side of one tile of the second search, before the margin."""
+    margin: int = MARGIN
+    """Grey pixels added around what is searched."""
 
     def __post_init__(self) -> None:
         for name, value in (("threshold", self.threshold), ("doubt", self.least)):
@@ -159,12 +161,13 @@ class Search:
         self, images: Sequence[NDArray[np.uint8]], scale: float, origin: tuple[int, int] = (0, 0)
     ) -> list[Candidates]:
         """Search pictures of one size at one scale; ``origin`` is their corner in the frame."""
-        shown = np.stack([padded(image, scale) for image in images])
+        margin = self._scheme.margin
+        shown = np.stack([padded(image, scale, margin) for image in images])
         height, width = images[0].shape[:2]
         inner = np.array(_scaled(width, height, scale))
         unit, corner = np.array([width, height]) / inner, np.array(origin, np.float64)
         found = self._network.look(shown, self._scheme.least)
-        return [distinct(each).mapped(MARGIN, unit, corner) for each in found]
+        return [distinct(each).mapped(margin, unit, corner) for each in found]
 
     def _faces(self, found: Candidates) -> list[Face]:
         return [
@@ -180,16 +183,16 @@ class Search:
         ]
 
 
-def padded(image: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
+def padded(image: NDArray[np.uint8], scale: float, margin: int) -> NDArray[np.uint8]:
     """A picture scaled, with a grey margin and sides that a network takes."""
     height, width = image.shape[:2]
     inner = image
     if scale != 1:
         shrink = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         inner = cv2.resize(image, _scaled(width, height, scale), interpolation=shrink)
-    right, below = (-(side + 2 * MARGIN) % MULTIPLE + MARGIN for side in inner.shape[1::-1])
+    right, below = (-(side + 2 * margin) % MULTIPLE + margin for side in inner.shape[1::-1])
     framed: NDArray[np.uint8] = cv2.copyMakeBorder(
-        inner, MARGIN, below, MARGIN, right, cv2.BORDER_CONSTANT, value=_GREY
+        inner, margin, below, margin, right, cv2.BORDER_CONSTANT, value=_GREY
     )
     return framed
 

@@ -74,7 +74,7 @@ def build(
         UsageError: for an option out of range, or a GPU.
         MissingWeights: if the file is absent or MediaPipe cannot load it.
     """
-    scheme = Scheme(threshold, recall, doubt, max_side, second_side, tile)
+    scheme = Scheme(threshold, recall, doubt, max_side=max_side, second_side=second_side, tile=tile)
     if reach not in get_args(Reach):
         raise UsageError(f"reach {reach!r} is not one of {', '.join(get_args(Reach))}")
     on_cpu_only(device, part="mediapipe")

@@ -52,7 +52,7 @@ def build(
         UsageError: for an option out of range, or a device that is not there.
         MissingWeights: if the file is absent or is not SCRFD with key points.
     """
-    scheme = Scheme(threshold, recall, doubt, max_side, second_side)
+    scheme = Scheme(threshold, recall, doubt, max_side=max_side, second_side=second_side)
     path = _weights.located(FILE, weights, part="scrfd")
     advice = _weights.advice("scrfd", FILE)
     model = read(path, advice)

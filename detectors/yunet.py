@@ -53,7 +53,7 @@ def build(
         UsageError: for an option out of range, or a GPU.
         MissingWeights: if the file is absent or OpenCV cannot load it.
     """
-    scheme = Scheme(threshold, recall, doubt, max_side, second_side)
+    scheme = Scheme(threshold, recall, doubt, max_side=max_side, second_side=second_side)
     on_cpu_only(device, part="yunet")
     path = _weights.located(FILE, weights, part="yunet")
     return Search(YuNet(_loaded(path)), scheme)

@@ -68,7 +68,7 @@ class Guide:
 
     @property
     def head(self) -> NDArray[np.bool_]:
-        """(S, S) where the head is drawn at all, scalp and ears included."""
+        """(S, S) where the head is drawn at all, scalp included."""
         return np.asarray(np.square(self.normals) @ ONES > 0)
 
 

@@ -118,10 +118,10 @@ def regions(size: int) -> dict[str, Plane]:
 def faceness(
     texture: NDArray[np.floating], outline: anatomy.Curve = anatomy.FACE, size: int = 256
 ) -> NDArray[np.float32]:
-    """How much places on the texture (N, 2) belong to the face (N,): 1 there, 0 on scalp and ears.
+    """How much places on the texture (N, 2) lie within an outline (N,), mirrored: 1 there.
 
-    The edge is as soft as a hair line. What the film shows around a face, hair or skin, goes on
-    into it there.
+    That of the face leaves out scalp and ears. The edge is as soft as a hair line. What the film
+    shows around a face, hair or skin, goes on into it there.
     """
     column, row = (np.asarray(texture, np.float32).T * size - 0.5)[:, :, None]
     plane = _inside(outline, size)

@@ -117,7 +117,7 @@ def test_a_mirrored_picture_has_mirrored_faces(detector):
         assert face.box == pytest.approx((width - x1, y0, width - x0, y1), abs=5)
         if face.landmarks is not None and other.landmarks is not None:
             back = (other.landmarks * (-1, 1) + (width - 1, 0))[[1, 0, 2, 4, 3]]
-            assert face.landmarks == pytest.approx(back, abs=5)
+            assert face.landmarks == pytest.approx(back, abs=4)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import pytest
 
 from anonymizer.errors import UsageError
 from detectors import load, mediapipe
+from detectors._search import Scheme, Search
 
 
 def test_mouth_corners_lie_on_the_line_of_the_eyes():
@@ -41,3 +42,13 @@ def test_start_up_notes_stay_off_the_terminal(shared_models, monkeypatch, capfd)
     load("mediapipe", {})
     load("mediapipe", {"reach": "short"})
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.footage
+def test_tiles_are_as_large_as_is_said(shared_models, monkeypatch):
+    """Their size was once taken for the distance of frames that are searched again."""
+    monkeypatch.setenv("VEILFRAME_MODELS", str(shared_models))
+    detector = load("mediapipe", {"tile": 300})
+    assert isinstance(detector, Search)
+    assert detector._scheme.tile == 300
+    assert detector._scheme.every == Scheme(0.5).every

@@ -73,10 +73,17 @@ def test_pictures_have_a_margin_and_sides_that_fit():
     assert width >= 77 + 2 * MARGIN
 
 
+def test_a_scheme_may_have_another_margin():
+    network = Marks()
+    (face,) = faces(network, picture((100, 100, 140, 160)), margin=16)
+    assert face.box == pytest.approx((100, 100, 140, 160), abs=1)
+    assert network.shapes[0][2] == 352  # 320 and two margins
+
+
 def test_a_small_face_calls_for_a_second_search_at_a_larger_scale():
     network = Marks()
     assert len(faces(network, picture((100, 100, 110, 130)))) == 1
-    assert [shape[2] for shape in network.shapes] == [352, 672]
+    assert [shape[2] for shape in network.shapes] == [384, 704]
     network = Marks()
     assert len(faces(network, picture((100, 100, 130, 150)))) == 1
     assert len(network.shapes) == 1
@@ -88,10 +95,10 @@ def test_the_second_search_looks_at_every_third_frame_of_a_film():
     network = Marks()
     found = Search(network, Scheme(threshold=0.5)).detect(frames)
     assert [len(each) for each in found] == [1] * 7
-    assert [shape[2] for shape in network.shapes].count(672) == 2  # frames 6 and 9
+    assert [shape[2] for shape in network.shapes].count(704) == 2  # frames 6 and 9
     network = Marks()
     Search(network, Scheme(threshold=0.5, every=1)).detect(frames)
-    assert [shape[2] for shape in network.shapes].count(672) == 7
+    assert [shape[2] for shape in network.shapes].count(704) == 7
 
 
 def test_faces_seen_only_in_tiles_are_found_once_and_in_place():
@@ -116,11 +123,11 @@ def test_high_recall_searches_at_half_the_scale():
     network = Marks()
     faces(network, picture(size=(400, 640)), recall="high", second_side=640)
     assert [shape[1:3] for shape in network.shapes] == [
-        (448, 672),
-        (256, 352),
-        (672, 448),
-        (448, 672),
-        (672, 448),
+        (480, 704),
+        (288, 384),
+        (704, 480),
+        (480, 704),
+        (704, 480),
     ]
 
 
