@@ -20,8 +20,11 @@ from anonymizer.data import Box, Face, Track
 from anonymizer.geometry import Matrix
 from anonymizer.head import canonical
 
-FEATHER: Final = 6.0
-"""Width of the feather, pixels at 128."""
+MARGIN: Final = 4.0
+"""How far the core reaches past the oval and the ellipse, pixels at 128: those are the face's own
+outline, and a rim of the old face around a new one is a ghost of it."""
+FEATHER: Final = 2.0
+"""Width of the feather, pixels at 128; what is painted there goes on from the film anyway."""
 BOX_REACH: Final = 1.1
 """The ellipse in a detector's box, made larger by this, belongs to the core."""
 HAIRLINE: Final = 8.0
@@ -151,7 +154,8 @@ def protected_mask(
     """Opacity of a face in its crop.
 
     The core is an oval from the hairline to the chin and from ear to ear, reaching further back
-    when the head is turned, together with the ellipse in the detector's box, slightly enlarged.
+    when the head is turned, together with the ellipse in the detector's box, slightly enlarged, and
+    a margin around both.
 
     Args:
         landmarks: ``(5, 2)`` in crop pixels.
@@ -170,7 +174,7 @@ def protected_mask(
         unit = geometry.scale_of(aligned) / geometry.scale_of(matrix)
         ellipse = _box_level(box, *geometry.grid(matrix, size)) * unit
         level = np.minimum(level, np.maximum(ellipse, _hairline(points) - y))
-    return (1 - level / FEATHER).clip(0, 1)
+    return (1 - (level - MARGIN) / FEATHER).clip(0, 1)
 
 
 def _oval(landmarks: NDArray[np.float64]) -> _Oval:
@@ -210,11 +214,11 @@ def _extent(
     unit = size / canonical.REFERENCE_SIZE
     oval = _oval((landmarks + 0.5) / unit - 0.5)
     middle = np.array(oval.middle)
-    low = (middle - np.array([oval.left, oval.height]) - FEATHER) * unit
-    high = (middle + np.array([oval.right, oval.height]) + FEATHER) * unit
+    low = (middle - np.array([oval.left, oval.height]) - MARGIN - FEATHER) * unit
+    high = (middle + np.array([oval.right, oval.height]) + MARGIN + FEATHER) * unit
     half = np.array([box[2] - box[0], box[3] - box[1]]) * BOX_REACH / 2
     turn = crop_from_frame[:2, :2]
-    grow = 1 + FEATHER * unit / (half.min() * geometry.scale_of(crop_from_frame))
+    grow = 1 + (MARGIN + FEATHER) * unit / (half.min() * geometry.scale_of(crop_from_frame))
     reach = np.hypot(*(turn * half * grow).T)
     middle = geometry.apply(crop_from_frame, geometry.centre(box))
     return np.minimum(low, middle - reach), np.maximum(high, middle + reach)

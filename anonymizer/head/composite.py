@@ -12,7 +12,7 @@ Array = NDArray[np.float32]
 
 FACE: Final = 0.9
 """Coverage from which the drawing, too, says what goes on around it."""
-NEAR: Final = 1 / 16
+NEAR: Final = 1 / 8
 """How far around the drawn head hair is looked for, as a share of the crop's side."""
 OTHER: Final = 0.2
 """Difference in colour, of 2, from which something is not the wall behind."""

@@ -1,11 +1,14 @@
 """What goes on around a drawn face inside the blanked area, as sharp as the film is there.
 
 A small painter returns hair, wall and collar as haze. Here they come from the film around the
-blank: its colours at the edge go on smoothly inwards, and its texture is mirrored over the edge.
-The skull of the drawn head, where the blank hides it, takes the colours of hair and skin that are
-seen on and around it. Of the film only what is not hidden is read (invariant P1).
+blank, which is mirrored over its edge and, farther inside, goes on smoothly. Where that would be
+the wall behind although the drawn head is there, its skull takes the colours of hair and skin that
+are seen on and around it. Of the film only what is not hidden is read (invariant P1).
 """
 
+from __future__ import annotations
+
+from dataclasses import dataclass
 from typing import Final
 
 import cv2
@@ -21,27 +24,39 @@ EDGE: Final = 1 / 64
 """How fast pixels farther from the blank count less for what goes on inside, as a share of S."""
 REACH: Final = 3
 """From so many times that distance on they do not count."""
-TURNED: Final = 0.5
-"""Texture at a depth d in the blank is that at so many d before it: hair is often a thin strip."""
-FINE: Final = 1 / 48
-"""What is finer than this share of S is texture."""
-DEPTH: Final = 0.12
-"""Depth, as a share of S, at which texture has faded away."""
-THICK: Final = 2 / 7
-"""Width, as a share of S, of the disc by which hair that is seen makes the skull thicker."""
-HAIRY: Final = (0.4, 0.7)
+TURNED: Final = 0.2
+"""The film at a depth d in the blank is that at so many d before it: hair is often a thin strip."""
+CLEAR: Final = 1.0
+"""Pixels by which what is mirrored is farther outside, so that nothing hidden is mixed in."""
+DEPTH: Final = (0.12, 0.25)
+"""Depths, as shares of S, from which what is mirrored fades, and at which it is gone."""
+HAIRY: Final = (0.35, 0.65)
 """Shares of hair at the edge of what is hidden from which there is some inside, and only that."""
+WALL: Final = (0.3, 0.7)
+"""How little of what is mirrored may belong to a head to be the wall, and how much to be none."""
+FAINT: Final = 0.15
+"""What belongs to a head no more than this says nothing of how hair and skin look."""
+CROWN: Final = 1 / 8
+"""How far hair goes up from the drawn skull, as a share of S."""
+ASIDE: Final = 1 / 8
+"""How far, as a share of S, hair that is seen above a head goes on to the sides."""
+TEMPLES: Final = 1 / 10
+"""Height, as a share of S, over which a skull above the middle of the face begins to show."""
+TRUSTED: Final = 1 / 50
+"""Depth, as a share of S, up to which there may be wall where the drawn head is."""
 NOTCH: Final = 1 / 8
 """Width, as a share of S, of what is smoothed away along the edge of the skull."""
 EVEN: Final = 1 / 24
 """How far, as a share of S, what is beside hair is taken for hair, too."""
-RIM: Final = 1 / 200
+RIM: Final = 1 / 120
 """Softness of the skull's edge, as a share of S."""
 HALF: Final = np.s_[::2, ::2]
 """What is smooth is made up at half the size."""
 BARE: Final = 0.25
 """Weight of the lower half of a face for what the skull beside it looks like; the upper half has
 none, so that it is not bare above and beside the forehead where hair is seen anywhere near."""
+SURE: Final = 0.99
+"""Share of known pixels from which a mirrored one is known."""
 SOLID: Final = 0.97
 """Coverage from which a painting shows nothing but the drawn face."""
 
@@ -55,7 +70,7 @@ def surrounded(
     """A painting (S, S, 3) cut out along the drawn face, and the film gone on around it.
 
     Towards the face's edge a painting shows some of what it was laid over before; there its colours
-    of farther inside go on instead.
+    of farther inside go on instead. Where there is hair beside it, hair frames the face.
 
     Args:
         painted: (S, S, 3); kept as it is where nothing is hidden.
@@ -66,41 +81,145 @@ def surrounded(
     solid = cv2.erode((guide.coverage > SOLID).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     own = painted.astype(np.float32) / 127.5 - 1
     seen = np.where(hidden[..., None], 0, context.astype(np.float32) / 127.5 - 1)
-    skin = _larger(continued(own[HALF], solid[HALF]), len(hidden))
-    smooth = _behind(seen[HALF], hidden[HALF], guide.head[HALF], skin[HALF], solid[HALF])
-    around = _larger(smooth, len(hidden)) + _texture(seen, hidden)
-    face = np.where(solid[..., None], own, skin)
-    laid = around + guide.framed[..., None] * (face - around)
+    skin = continued(own[HALF], solid[HALF])
+    around, hairy = _around(seen, hidden, guide.head[HALF], skin, solid[HALF])
+    wide = np.where(_above_chin(guide.framed), guide.coverage - guide.framed, 0).clip(0, None)
+    edge = guide.framed + (1 - hairy) * wide
+    face = np.where(solid[..., None], own, _larger(skin, len(hidden)))
+    laid = around + edge[..., None] * (face - around)
     levels = ((laid + 1) * 127.5).round().clip(0, 255).astype(np.uint8)
     return np.where(hidden[..., None], levels, painted)
 
 
-def _behind(
+def _around(
     seen: Array,
     hidden: NDArray[np.bool_],
     head: NDArray[np.bool_],
     skin: Array,
     face: NDArray[np.bool_],
-) -> Array:
-    """Smooth colours (S, S, 3) of what is beside the head and, on the skull, of hair and skin."""
-    known = ~hidden
+) -> tuple[Array, Array]:
+    """What is around the face (S, S, 3), and how much of it is hair (S, S).
+
+    `head`, `skin` and `face` are at half the size.
+    """
+    mirror, size = _Mirror.over(hidden), len(hidden)
+    seen_half, known = seen[HALF], ~hidden[HALF]
     near, head = _nearness(known), _smooth(head)
-    hair = belongs(seen, known, head)
-    low, high = HAIRY
-    share = cv2.GaussianBlur(continued(hair[..., None], near), (0, 0), EVEN * len(hidden))
-    hairy = ((share[..., None] - low) / (high - low)).clip(0, 1)
-    bare = face & hidden & (np.indices(face.shape)[0] > _middle(face))
-    skull = continued(np.where(bare[..., None], skin, seen), np.where(bare, BARE, near * hair))
-    on_head = skull + hairy * (continued(seen, near * hair) - skull)
-    beside = continued(seen, near)
-    crown = cv2.dilate(head.astype(np.uint8), _disc(THICK, len(hidden))) * hairy[..., 0]
-    inside = np.maximum(head, crown).astype(np.float32)
-    inside = cv2.GaussianBlur(inside, (0, 0), RIM * len(hidden))
-    return np.asarray(beside + inside[..., None] * (on_head - beside), np.float32)
+    hair = belongs(seen_half, known, head)
+    shares = continued(hair[..., None], near)[..., 0]
+    hairy = _rise(_even(shares), HAIRY)
+    upper = _above_middle(face & ~known)
+    above = _above(hair)
+    shape = np.maximum(_silhouette(head, above), _rise(shares, HAIRY))
+    skull = np.maximum(hairy, upper) * shape * _walled(mirror, shares)
+    bare = face & ~known & (upper == 0)
+    weights = np.where(hair > FAINT, near * hair, 0)
+    on_head = continued(np.where(bare[..., None], skin, seen_half), np.where(bare, BARE, weights))
+    covered = np.maximum(hairy, upper * _rise(above, HAIRY))[..., None]
+    on_head += covered * (continued(seen_half, weights) - on_head)
+    around = _larger(continued(seen_half, near), size)
+    around += mirror.trust[..., None] * (mirror.picture(seen) - around)
+    around += _larger(skull, size)[..., None] * (_larger(on_head, size) - around)
+    return around, _larger(hairy, size)
+
+
+def _above(hair: Array) -> Array:
+    """How much hair there is (s, s) above each place, or a little beside that."""
+    side = np.ones((1, 2 * round(ASIDE * len(hair)) + 1), np.uint8)
+    return _even(np.maximum.accumulate(cv2.dilate(hair, side), axis=0))
+
+
+def _even(shares: Array) -> Array:
+    return np.asarray(cv2.GaussianBlur(shares, (0, 0), EVEN * len(shares)), np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Mirror:
+    """Where the film goes on from, inside what is hidden of it."""
+
+    columns: Array
+    rows: Array
+    """(S, S) the place outside that is seen at each place inside."""
+    depth: Array
+    """(S, S) how far inside that is, in pixels; 0 outside."""
+    trust: Array
+    """(S, S) in [0, 1], less deep inside; 0 where the mirrored place is hidden, too."""
+
+    @classmethod
+    def over(cls, hidden: NDArray[np.bool_]) -> _Mirror:
+        """The mirror along the edge of what is hidden (S, S)."""
+        size = len(hidden)
+        distance = cv2.distanceTransform(hidden.astype(np.uint8), cv2.DIST_L2, 5)
+        depth = np.asarray(np.minimum(distance, size), np.float32)  # without an edge there is none
+        smooth = cv2.GaussianBlur(depth, (0, 0), size / 64)
+        across = np.asarray(cv2.Sobel(smooth, cv2.CV_32F, 1, 0, ksize=3), np.float32)
+        down = np.asarray(cv2.Sobel(smooth, cv2.CV_32F, 0, 1, ksize=3), np.float32)
+        back = (depth * (1 + TURNED) + CLEAR) / np.maximum(np.hypot(across, down), 1e-3)
+        row, column = np.indices(hidden.shape)
+        columns = np.asarray(column - across * back, np.float32)
+        rows = np.asarray(row - down * back, np.float32)
+        known = _remapped((~hidden).astype(np.float32), columns, rows)
+        trust = hidden * (known > SURE) * (1 - _rise(depth / size, DEPTH))
+        return cls(columns, rows, depth, trust.astype(np.float32))
+
+    def picture(self, seen: Array) -> Array:
+        """A picture (s, s) or (s, s, C) in the mirror; a smaller one is as much smaller inside."""
+        step = len(self.depth) // len(seen)
+        columns, rows = (
+            np.asarray(axis[::step, ::step] / step, np.float32)
+            for axis in (self.columns, self.rows)
+        )
+        return _remapped(seen, columns, rows)
+
+
+def _remapped(picture: Array, columns: Array, rows: Array) -> Array:
+    mirrored = cv2.remap(picture, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    return np.asarray(mirrored, np.float32)
+
+
+def _walled(mirror: _Mirror, shares: Array) -> Array:
+    """Where the mirror shows the wall, (s, s) at half the size, but not close to its edge.
+
+    `shares` (s, s) is how much of what is near belongs to the head.
+    """
+    depth = mirror.depth[HALF]
+    belonging = np.where(depth > 0, mirror.trust[HALF] * mirror.picture(shares), 1)
+    least = cv2.erode(belonging, np.ones((3, 3), np.uint8))
+    inside = depth / (TRUSTED * len(mirror.depth))
+    return np.asarray((1 - _rise(least, WALL)) * inside.clip(0, 1), np.float32)
+
+
+def _silhouette(head: NDArray[np.bool_], above: Array) -> Array:
+    """The drawn head (s, s), and as far as there is hair `above` what is a little higher."""
+    high = round(CROWN * len(head))
+    drawn = head.astype(np.float32)
+    crown = cv2.dilate(drawn, np.ones((high + 1, 1), np.uint8), anchor=(0, 0))
+    whole = np.maximum(drawn, crown * above)
+    return np.asarray(cv2.GaussianBlur(whole, (0, 0), RIM * len(head)), np.float32)
+
+
+def _rise(values: NDArray[np.floating], between: tuple[float, float]) -> Array:
+    """From 0 to 1 between two values."""
+    low, high = between
+    return np.asarray(((values - low) / (high - low)).clip(0, 1), np.float32)
+
+
+def _above_middle(face: NDArray[np.bool_]) -> Array:
+    """1 well above the mean row of a face (s, s), 0 below; 0 without a face."""
+    rows = face.sum(1)
+    middle = float(rows @ np.arange(len(rows)) / max(1, rows.sum()))
+    above = (middle - np.arange(len(rows))) / (TEMPLES * len(rows))
+    return np.repeat(above.clip(0, 1)[:, None], len(rows), 1).astype(np.float32)
+
+
+def _above_chin(framed: Array) -> NDArray[np.bool_]:
+    """(S, 1) the rows above the last that a face reaches without its neck."""
+    rows = np.flatnonzero(framed.max(1) > SOLID)
+    return np.arange(len(framed))[:, None] < (rows[-1] if len(rows) else 0)
 
 
 def _larger(picture: Array, size: int) -> Array:
-    """A picture of half the size, (S, S, 3)."""
+    """A picture of half the size, (S, S) or (S, S, 3)."""
     whole = cv2.resize(picture, (size, size), interpolation=cv2.INTER_LINEAR)
     return np.asarray(whole, np.float32)
 
@@ -117,38 +236,3 @@ def _smooth(head: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """A silhouette (S, S) without notches, such as that between neck and hair."""
     side = 2 * round(NOTCH * len(head) / 2) + 1
     return np.asarray(cv2.medianBlur(head.astype(np.uint8), side) > 0)
-
-
-def _middle(area: NDArray[np.bool_]) -> float:
-    """Mean row of an area (S, S); 0 if there is none."""
-    rows = area.sum(1)
-    return float(rows @ np.arange(len(rows)) / max(1, rows.sum()))
-
-
-def _disc(share: float, size: int) -> NDArray[np.uint8]:
-    """A disc that is a share of ``size`` wide."""
-    side = 2 * round(share * size / 2) + 1
-    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)), np.uint8)
-
-
-def _texture(seen: Array, hidden: NDArray[np.bool_]) -> Array:
-    """Fine structure (S, S, 3) of the film, mirrored over the edge of what is hidden; 0 elsewhere.
-
-    Where the mirrored place is hidden, too, there is none.
-    """
-    size = len(hidden)
-    known = (~hidden).astype(np.float32)
-    depth = cv2.distanceTransform(hidden.astype(np.uint8), cv2.DIST_L2, 5)
-    smooth = cv2.GaussianBlur(depth, (0, 0), size / 64)
-    inwards = np.stack([cv2.Sobel(smooth, cv2.CV_32F, *axis, ksize=3) for axis in ((1, 0), (0, 1))])
-    inwards /= np.maximum(np.hypot(*inwards), 1e-3)
-    row, column = np.indices(hidden.shape, np.float32)
-    back = np.minimum(depth, size) * (1 + TURNED)  # without any edge there is no depth
-    places = column - inwards[0] * back, row - inwards[1] * back
-    share = cv2.GaussianBlur(known[HALF], (0, 0), FINE * size / 2)[..., None]
-    coarse = cv2.GaussianBlur(seen[HALF], (0, 0), FINE * size / 2) / np.maximum(share, 1e-3)
-    fine = (seen - _larger(coarse, size)) * known[..., None]
-    mirrored = cv2.remap(fine, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-    there = cv2.remap(known, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT) > 0.99
-    opacity = hidden * there * (1 - depth / (DEPTH * size)).clip(0, 1)
-    return np.asarray(mirrored * opacity[..., None], np.float32)

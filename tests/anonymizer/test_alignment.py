@@ -6,7 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anonymizer import geometry
-from anonymizer.alignment import BOX_REACH, FEATHER, HAIRLINE, place, place_in, protected_mask
+from anonymizer.alignment import (
+    BOX_REACH,
+    FEATHER,
+    HAIRLINE,
+    MARGIN,
+    place,
+    place_in,
+    protected_mask,
+)
 from anonymizer.data import Face, Track
 from anonymizer.head import canonical
 from tests.factories import face
@@ -120,7 +128,7 @@ TALL = (16.0, -40.0, 112.0, 116.0)
 
 def test_no_hair_is_protected_where_the_landmarks_are_those_of_a_face():
     mask = protected_mask(canonical.MEAN_LANDMARKS, 128, box=TALL)
-    assert mask[: int(HAIRLINE - FEATHER)].max() == 0
+    assert mask[: int(HAIRLINE - MARGIN - FEATHER)].max() == 0
     assert mask[int(HAIRLINE) + 1, 44:84].min() == 1
 
 

@@ -72,7 +72,7 @@ def test_hair_that_is_seen_on_the_head_goes_on_over_the_skull():
 
 def test_a_skull_without_hair_is_as_bare_as_the_face():
     result = surrounded(flat(SKIN), flat(WALL), HIDDEN, guide(FACE, HEAD))
-    crown = ellipse(28, 18) & ~ellipse(24, 17)
+    crown = ellipse(28, 18) & ~ellipse(24, 17) & (np.indices((SIZE, SIZE))[0] < 40)
     assert np.abs(result[crown].astype(int) - SKIN).mean() < 25
 
 
@@ -133,3 +133,104 @@ def test_where_all_that_is_seen_is_near_there_is_no_telling_wall_from_hair():
     weights = belongs(seen, near, np.ones((SIZE, SIZE), bool))
     assert (weights == near).all()
     assert (belongs(seen, near, np.zeros((SIZE, SIZE), bool)) == 0).all()
+
+
+def rows() -> np.ndarray:
+    return np.indices((SIZE, SIZE))[0]
+
+
+def test_what_lies_beside_the_face_is_as_sharp_as_the_film():
+    """A dark strip close to the edge of the blank stays dark inside, and does not become haze."""
+    strip = ellipse(38, 34) & ~HIDDEN
+    film = np.where(strip[..., None], flat(HAIR), flat(WALL))
+    nobody = guide(np.zeros_like(FACE), np.zeros_like(FACE))
+    result = surrounded(flat(SKIN), film, HIDDEN, nobody).astype(int)
+    for column in (47 - 30 + 1, 47 - 30 + 5, 47 + 30 - 5):
+        assert np.abs(result[50, column] - HAIR).max() < 25, column
+
+
+def test_no_wall_is_between_hair_above_and_the_face():
+    """Hair ends at the upper edge of the blank and beside it there is the wall."""
+    cap = (rows() < 17) & ellipse(46, 20)
+    film = np.where(cap[..., None], flat(HAIR), flat(WALL))
+    result = surrounded(flat(SKIN), film, HIDDEN, guide(FACE, HEAD)).astype(int)
+    upper = HEAD & ~ellipse(24, 18) & (rows() < 34)
+    assert upper.sum() > 150
+    assert np.abs(result[upper] - HAIR).mean() < 25
+
+
+def test_a_face_is_as_wide_as_it_was_drawn_where_there_is_no_hair():
+    narrow = ellipse(22, 12)
+    rim = FACE & ~ellipse(22, 13) & ellipse(20, 15) & (abs(rows() - 50) < 12)
+    assert rim.sum() > 30
+    among = {"wall": flat(WALL), "hair": flat(HAIR)}
+    for name, film in among.items():
+        shown = np.where(ellipse(40, 36)[..., None], film, flat(WALL))
+        result = surrounded(flat(SKIN), shown, HIDDEN, guide(FACE, HEAD, narrow)).astype(int)
+        wanted = SKIN if name == "wall" else HAIR
+        assert np.abs(result[rim] - wanted).mean() < 40, name
+
+
+def test_what_looks_like_the_wall_does_not_colour_a_head():
+    """Hair is seen on the left; on the right the wall reaches over the drawn head."""
+    left = np.indices((SIZE, SIZE))[1] < 47
+    film = np.where((left & ellipse(44, 38))[..., None], flat(HAIR), flat(WALL))
+    result = surrounded(flat(SKIN), film, HIDDEN, guide(FACE, ellipse(44, 40))).astype(int)
+    crown = ellipse(28, 20) & ~ellipse(24, 18) & (rows() < 32) & left
+    assert crown.sum() > 40
+    assert np.abs(result[crown] - HAIR).mean() < 12
+    beyond = (abs(rows() - 25) < 3) & (abs(columns() - 51) < 5)
+    assert np.abs(result[beyond] - HAIR).mean() < 1
+
+
+def columns() -> np.ndarray:
+    return np.indices((SIZE, SIZE))[1]
+
+
+def capped(width: int) -> np.ndarray:
+    """Hair that is seen above the blank only, on some columns to each side of the middle."""
+    cap = (rows() < 20) & (abs(columns() - 47) <= width)
+    return np.where(cap[..., None], flat(HAIR), flat(WALL))
+
+
+LOW = guide(ellipse(16, 15, (60, 47)), ellipse(20, 18, (60, 47)))
+"""A head that ends well below the upper edge of the blank."""
+
+
+def test_hair_seen_above_a_low_head_goes_down_to_it_where_the_wall_is_nearer():
+    result = surrounded(flat(SKIN), capped(14), HIDDEN, LOW).astype(int)
+    gap = (abs(rows() - 36) < 3) & (abs(abs(columns() - 47) - 9) < 3)
+    assert np.abs(result[gap] - HAIR).mean() < 30
+
+
+def test_hair_seen_above_goes_a_little_to_the_sides():
+    result = surrounded(flat(SKIN), capped(7), HIDDEN, LOW).astype(int)
+    gap = (abs(rows() - 38) < 3) & (abs(abs(columns() - 47) - 9) < 2)
+    assert np.abs(result[gap] - HAIR).mean() < 40
+
+
+def test_a_thin_strip_of_hair_leaves_no_hole_before_the_face():
+    strip = ellipse(35.5, 31.5) & ~HIDDEN
+    film = np.where(strip[..., None], flat(HAIR), flat(WALL))
+    result = surrounded(flat(SKIN), film, HIDDEN, guide(ellipse(20, 12), ellipse(22, 13)))
+    gap = (abs(rows() - 38) < 3) & HIDDEN & ~ellipse(30, 26) & ~ellipse(23, 14)
+    hole = (abs(rows() - 38) < 3) & ellipse(28, 24) & ~ellipse(24, 16)
+    assert min(gap.sum(), hole.sum()) > 30
+    assert np.abs(result[gap | hole].astype(int) - HAIR).mean() < 40
+
+
+def test_the_texture_of_hair_is_not_painted_over_where_the_skull_is():
+    cap = (rows() < 24) & ellipse(46, 34)
+    strands = np.where((columns() % 6 < 3)[..., None], flat(HAIR), flat((90, 70, 50)))
+    film = np.where(cap[..., None], strands, flat(WALL))
+    result = surrounded(flat(SKIN), film, HIDDEN, guide(FACE, HEAD)).astype(float)
+    assert result[17:22, 41:54, 0].std(axis=1).min() > 25
+
+
+def test_a_wall_at_the_edge_of_the_blank_does_not_end_there():
+    """The drawn head is wider than the blank, in front of a wall."""
+    result = surrounded(flat(SKIN), flat(WALL), HIDDEN, guide(FACE, ellipse(44, 40))).astype(int)
+    upper = rows() < 40
+    edge, inside = HIDDEN & ~ellipse(33, 29) & upper, ellipse(28, 24) & ~ellipse(25, 21) & upper
+    assert np.abs(result[edge] - WALL).mean() < 40
+    assert np.abs(result[inside] - SKIN).mean() < 40
