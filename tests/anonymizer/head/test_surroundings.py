@@ -136,7 +136,7 @@ def test_where_all_that_is_seen_is_near_there_is_no_telling_wall_from_hair():
 
 
 def rows() -> np.ndarray:
-    return np.indices((SIZE, SIZE))[0]
+    return np.repeat(np.arange(SIZE)[:, None], SIZE, 1)
 
 
 def test_what_lies_beside_the_face_is_as_sharp_as_the_film():
@@ -184,7 +184,7 @@ def test_what_looks_like_the_wall_does_not_colour_a_head():
 
 
 def columns() -> np.ndarray:
-    return np.indices((SIZE, SIZE))[1]
+    return np.repeat(np.arange(SIZE)[None], SIZE, 0)
 
 
 def capped(width: int) -> np.ndarray:
