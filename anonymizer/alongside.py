@@ -5,7 +5,7 @@ They share neither plan nor identities with it: whoever is in two of them is two
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +21,6 @@ from anonymizer.repair import repaired
 from anonymizer.report import FilmOutcome, Verification
 from anonymizer.video.apart import Apart
 from anonymizer.video.images import ImageSource
-from anonymizer.video.media import open_source
 from anonymizer.video.packets import films_of
 from anonymizer.video.packing import packing_of
 from anonymizer.video.source import VideoSource
@@ -59,46 +58,6 @@ def planned(
     if not len(plan.pts):
         raise UnreadableVideo(source, "holds no frame that can be decoded")
     return plan
-
-
-def pairs(
-    original: Path, output: Path
-) -> Iterator[tuple[VideoSource | ImageSource, VideoSource | ImageSource]]:
-    """The films of two files, one by one, or two pictures; what only one of them has is left out.
-
-    Raises:
-        JobError: if one of them cannot be read, or they are not of one shape.
-    """
-    first, made = open_source(original), open_source(output, developed=False)
-    _insist_on_shape(first, made, output)
-    yield first, made
-    if isinstance(first, VideoSource) and isinstance(made, VideoSource):
-        for number in range(1, min(len(films_of(original)), len(films_of(output)))):
-            film = VideoSource(original, number=number)
-            other = VideoSource(output, number=number, developed=False)
-            _insist_on_shape(film, other, output)
-            yield film, other
-
-
-def _insist_on_shape(
-    film: VideoSource | ImageSource, made: VideoSource | ImageSource, output: Path
-) -> None:
-    """Refuse a film that cannot show the whole of another one, at any size, stored or displayed.
-
-    Sides may be off by two pixels: programs round them to even numbers.
-    """
-    (width, height, aspect), (other_width, other_height, other_aspect) = (
-        (info.width, info.height, float(info.sample_aspect_ratio or 1))
-        for info in (film.info, made.info)
-    )
-    slack = 1 + 2 / min(width, height, other_width, other_height)
-    stored = width * other_height / (height * other_width)
-    if not any(1 / slack <= r <= slack for r in (stored, stored * aspect / other_aspect)):
-        raise UnreadableVideo(
-            output,
-            f"is {other_width}x{other_height}, another shape than the original's {width}x{height}; "
-            "only what shows the whole picture can be compared",
-        )
 
 
 def companions(

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer import alongside, build, fingerprint, live, outcomes, pipeline, verify
-from anonymizer.alongside import Companion, gap_of
+from anonymizer import alongside, fingerprint, live, outcomes, verify
+from anonymizer.alongside import Companion
 from anonymizer.crew import crew_for
 from anonymizer.data import Frame
 from anonymizer.errors import (
@@ -243,39 +243,6 @@ class Anonymizer:
             seconds=seconds,
             films=tuple(map(alongside.outcome, others, seen[1:])),
         )
-
-
-def verified(
-    settings: Settings,
-    original: Path,
-    output: Path,
-    *,
-    detector: Detector | None = None,
-    progress: Progress | None = None,
-) -> Verification:
-    """Look whether a film, made by any program, still shows faces of its original.
-
-    Args:
-        settings: Which detectors look for faces in the original.
-        original: The film with the faces.
-        output: The film without them.
-        detector: Used instead of the first one that the settings name.
-        progress: Told after every batch.
-
-    Raises:
-        JobError: if one of them cannot be read, or they are not of one shape.
-    """
-    finder = detector or build.detector(settings)
-    second, embedder = build.second(settings), build.embedder(settings)
-    seen = []
-    for film, made in alongside.pairs(original, output):
-        plan = pipeline.analyse(film, finder, gap=gap_of(film), progress=progress)
-        seen.append(
-            verify.examine(
-                film, made, plan, second, embedder=embedder, guessed=False, progress=progress
-            )
-        )
-    return verify.merged(seen)
 
 
 def _written(

@@ -62,7 +62,7 @@ def likeness(before: NDArray[np.uint8], after: NDArray[np.uint8], box: Box) -> f
         gap = float(np.sqrt(np.square(one - other)[_PARTS[0]].mean()))
         return 1.0 if gap <= SAME else 0.0
     values = [
-        _correlation(fine[part], fine_after[part]) - (0 if part is _PARTS[0] else LESS)
+        correlation(fine[part], fine_after[part]) - (0 if part is _PARTS[0] else LESS)
         for part in parts
     ]
     return max(values)
@@ -88,7 +88,7 @@ def _fine(patch: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(luma - cv2.GaussianBlur(luma, (0, 0), COARSE), np.float32)
 
 
-def _correlation(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+def correlation(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     """Pearson's, 0 where one is flat."""
     a, b = a - a.mean(), b - b.mean()
     norm = float(np.sqrt((a * a).sum() * (b * b).sum()))

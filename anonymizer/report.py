@@ -9,7 +9,7 @@ from anonymizer.data import Action, Box, Origin
 
 Verdict = Literal["clean", "repaired", "doubt"]
 """``clean``: nothing was found; ``repaired``: what was found was covered, and then nothing more was
-found; ``doubt``: something still is, or the film's times are not those of the original."""
+found; ``doubt``: something still is, or the times or pictures are not those of the original."""
 
 
 MANY = 12
@@ -61,6 +61,21 @@ class Recognition:
 
 
 @dataclass(frozen=True, slots=True)
+class Views:
+    """Whether both films show the same section of the same picture, faces apart."""
+
+    frames: int
+    """Looked at in which there was something to compare."""
+    elsewhere: int
+    """Of them, those in which the output shows something else."""
+
+    @property
+    def same(self) -> bool:
+        """Whether most of what was looked at was the same, or nothing could be compared."""
+        return 2 * self.elsewhere <= self.frames
+
+
+@dataclass(frozen=True, slots=True)
 class SmartCopy:
     """Groups of pictures without anything to hide that were copied packet for packet."""
 
@@ -98,11 +113,13 @@ class Verification:
     """Present where an embedder looked."""
     repaired: tuple[Doubt, ...] = ()
     """Found by an earlier look, and covered since."""
+    views: Views | None = None
+    """Present where it is not known who made the output."""
 
     @property
     def verdict(self) -> Verdict:
         """All of it in one word."""
-        if self.doubts or not self.in_time:
+        if self.doubts or not self.in_time or not (self.views is None or self.views.same):
             return "doubt"
         return "repaired" if self.repaired else "clean"
 
@@ -114,6 +131,11 @@ class Verification:
             said.append(f"{self.frames_written} frames instead of {self.frames}")
         elif not self.in_time:
             said.append(f"frames are up to {self.latest_s:g} s off")
+        if self.views is not None and not self.views.same:
+            said.append(
+                f"{self.views.elsewhere} of {self.views.frames} frames show something else around "
+                "the faces (another film, mirrored or zoomed?), so faces cannot be compared"
+            )
         if self.doubts:
             frames = sorted({doubt.frame for doubt in self.doubts})
             named = ", ".join(map(str, frames[:MANY])) + (", ..." if len(frames) > MANY else "")

@@ -17,7 +17,7 @@ from anonymizer.data import Face, Frame
 from anonymizer.likeness import ALIKE, likeness
 from anonymizer.plan import Plan
 from anonymizer.protocols import Detector, Embedder, Source
-from anonymizer.report import Doubt, Recognition, Verification
+from anonymizer.report import Doubt, Recognition, Verification, Views
 
 SAME_FACE: Final = 0.4
 """IoU from which two boxes in one frame are of one face."""
@@ -119,7 +119,13 @@ def merged(seen: Sequence[Verification]) -> Verification:
         leak_bound=leak_bound(len(doubts), faces),
         recognition=recognition,
         repaired=tuple(doubt for one in seen for doubt in one.repaired),
+        views=_all_views([one.views for one in seen if one.views]),
     )
+
+
+def _all_views(views: Sequence[Views]) -> Views | None:
+    """Of several films: the worst stands for all, so that one mirrored film is not outvoted."""
+    return max(views, key=lambda one: one.elsewhere / max(1, one.frames), default=None)
 
 
 def paired(original: Iterable[Frame], output: Iterable[Frame], tick: Fraction) -> Iterator[Pair]:

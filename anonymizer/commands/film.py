@@ -191,7 +191,7 @@ def verify(
 ) -> None:
     """Look whether a film, made by any program, still shows faces of its original."""
     log(verbose)
-    from anonymizer.jobs import verified
+    from anonymizer.judging import verified
 
     with watching(err, original, quiet=quiet or as_json) as progress:
         seen = verified(settings, original, anonymized, progress=progress)

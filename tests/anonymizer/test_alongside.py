@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from anonymizer import alongside
-from anonymizer.errors import Doubtful, UnreadableVideo
-from anonymizer.jobs import Anonymizer, verified
+from anonymizer.errors import Doubtful
+from anonymizer.jobs import Anonymizer
+from anonymizer.judging import verified
 from anonymizer.settings import Checking, Media, Painting, Settings
 from anonymizer.verify import Second
 from anonymizer.video.packets import films_of
@@ -215,34 +216,3 @@ def test_people_of_two_films_do_not_share_identities(tmp_path):
     crew = veil().crew
     (film,) = alongside.companions(VideoSource(source), source, "abc", crew, None)
     assert film.task.fingerprint != "abc"
-
-
-def test_films_are_compared_in_exact_colours(tmp_path):
-    """Others are off by some levels, which depend on the format; a face may be no more."""
-    path = make_video(tmp_path / "a.mp4", frames=2, size=(120, 80))
-    exact = [frame.image for frame in VideoSource(path)]
-    for one, other in alongside.pairs(path, path):
-        for seen in (one, other):
-            for frame, image in zip(seen, exact, strict=True):
-                assert np.array_equal(frame.image, image)
-
-
-@pytest.mark.parametrize(
-    ("size", "aspect", "same"),
-    [
-        ((240, 160), None, True),
-        ((60, 40), None, True),
-        ((118, 80), None, True),
-        ((160, 80), Fraction(3, 4), True),
-        ((100, 80), None, False),
-        ((120, 120), None, False),
-    ],
-)
-def test_only_films_of_one_shape_are_compared(tmp_path, size, aspect, same):
-    one = make_video(tmp_path / "a.mp4", frames=2, size=(120, 80))
-    other = make_video(tmp_path / "b.mp4", frames=2, size=size, aspect=aspect)
-    if same:
-        assert len(list(alongside.pairs(one, other))) == 1
-        return
-    with pytest.raises(UnreadableVideo, match="another shape than the original's 120x80"):
-        list(alongside.pairs(one, other))
