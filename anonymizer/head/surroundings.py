@@ -42,8 +42,8 @@ ASIDE: Final = 1 / 8
 """How far, as a share of S, hair that is seen above a head goes on to the sides."""
 TEMPLES: Final = 1 / 10
 """Height, as a share of S, over which a skull above the middle of the face begins to show."""
-TRUSTED: Final = 1 / 50
-"""Depth, as a share of S, up to which there may be wall where the drawn head is."""
+TRUSTED: Final = 1 / 20
+"""Depth, as a share of S, up to which there is less skull: what is hidden reaches past a head."""
 NOTCH: Final = 1 / 8
 """Width, as a share of S, of what is smoothed away along the edge of the skull."""
 EVEN: Final = 1 / 24
