@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 import detectors
 import mediators
 from anonymizer import plain
-from anonymizer.errors import MissingWeights, UsageError
+from anonymizer.errors import MissingWeights, UnknownPart, UsageError
 from anonymizer.pipeline import Brush, Studio
 from anonymizer.protocols import Detector, Embedder, Mediator, Replacer
 from anonymizer.reading import Reading
@@ -72,6 +72,23 @@ def detector(settings: Settings) -> Detector:
     _insist_on_parts(settings.options)
     names = detectors.named(settings.detection.detector)
     return detectors.united([_one(settings, name, settings.detection.recall) for name in names])
+
+
+def insist_on_names(settings: Settings) -> None:
+    """Refuse names of parts that do not exist, without loading any.
+
+    Raises:
+        UsageError: if there is one.
+    """
+    _insist_on_parts(settings.options)
+    rooms = (
+        ("detector", settings.detection.detector, detectors.available()),
+        ("mediator", settings.painting.mediator, mediators.available()),
+    )
+    for room, wanted, known in rooms:
+        for name in wanted.split("+"):
+            if name not in known:
+                raise UnknownPart(f"unknown {room} {name!r}; available: {', '.join(known)}")
 
 
 def _insist_on_parts(options: Mapping[str, object]) -> None:

@@ -48,6 +48,7 @@ def examine(device: str = "auto") -> list[Finding]:
         *_packages(),
         *(_checked(part, check) for part, check in checks.items()),
         *_further_detectors(device),
+        _checked("embedder (optional)", _embedder),
     ]
 
 
@@ -90,6 +91,14 @@ def _further_detectors(device: str) -> Iterator[Finding]:
             except VeilframeError as error:
                 says = f"optional, and not at hand: {error}"
             yield Finding(f"detector {name}", good=True, says=says)
+
+
+def _embedder() -> str:
+    from anonymizer import embedder
+
+    if embedder.present():
+        return "dlib's is at hand: new faces are compared with the old persons'"
+    return "not at hand; pip install 'veilframe[verify]' to compare persons, too"
 
 
 def _bound(detector: str) -> str:

@@ -21,6 +21,7 @@ from anonymizer.errors import (
     SourceChanged,
     UnreadablePlan,
     UnreadableVideo,
+    UsageError,
 )
 from anonymizer.head.expression import MOTION
 from anonymizer.identities import identities
@@ -97,9 +98,9 @@ class Anonymizer:
         with folder_of(destination), atomic_output(destination, overwrite=overwrite) as target:
             before = fingerprint.of_file(source)
             self.crew.refuse_itself(source, before)
-            opened(self.settings.media, source, film, target)  # refuses before the long work
+            self._refuse_output(source, film, destination, target)
             with outcomes.timed(seconds, "find"):
-                plan = _of_this(planned, source, before) or self._plan(source, film, progress)
+                plan = _of_this(planned, source, film, before) or self._plan(source, film, progress)
                 self.crew.refuse_prompts(plan)
                 others = alongside.companions(film, source, before, self.crew, progress)
             task = Task(source, film, before, plan, self.crew)
@@ -121,6 +122,15 @@ class Anonymizer:
                 raise Doubtful(destination, reason, done)
             after = fingerprint.of_file(target)
         return replace(done, output_sha256=after)
+
+    def _refuse_output(
+        self, source: Path, film: VideoSource | ImageSource, destination: Path, target: Path
+    ) -> None:
+        """Refuse, before the long work, what cannot be written."""
+        try:
+            opened(self.settings.media, source, film, target)
+        except UsageError as error:
+            raise UsageError(f"{destination}: {error}") from error
 
     def plan(self, source: Path, *, progress: Progress | None = None) -> PlanFile:
         """Find the faces of a film or picture, and paint nothing.
@@ -255,10 +265,20 @@ def _written(
     return joined(task, parts, target)
 
 
-def _of_this(planned: PlanFile | None, source: Path, fingerprint: str) -> Plan | None:
-    """The plan, if there is one and it was made of this very file."""
+def _of_this(
+    planned: PlanFile | None, source: Path, film: VideoSource | ImageSource, fingerprint: str
+) -> Plan | None:
+    """The plan, if there is one, it was made of this very file and its zones lie in the picture."""
     if planned is None:
         return None
     if planned.source_sha256 != fingerprint:
         raise UnreadablePlan(source, "is not the film that the plan was made of; plan it again")
+    width, height = film.info.width, film.info.height
+    for number, zone in enumerate(planned.plan.zones):
+        x0, y0, x1, y1 = zone.box
+        if x0 >= width or y0 >= height or x1 <= 0 or y1 <= 0:
+            box = ", ".join(f"{edge:g}" for edge in zone.box)
+            raise UnreadablePlan(
+                source, f"is {width}x{height}; zone {number} of the plan ({box}) lies outside of it"
+            )
     return planned.plan

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 import cli
 from anonymizer.reportschema import schema
+from anonymizer.video.source import VideoSource
 from tests.anonymizer.test_jobs import film
 from tests.faces import MarkerDetector, forgetting
 from tests.films import Film, make_sound, truncate
@@ -242,6 +243,64 @@ def test_a_dry_run_only_says_what_it_would_do(tmp_path):
     code, out, _ = anonymize("run", source, "--dry-run", "--json")
     assert json.loads(out)["plan"][0]["source"] == str(source)
     assert list(tmp_path.iterdir()) == [source]
+
+
+def test_a_dry_run_refuses_what_does_not_exist(tmp_path):
+    source = film(tmp_path / "in.mp4", frames=2)
+    for words, message in (
+        (("--detector", "centerface+argus"), "unknown detector 'argus'; available: centerface"),
+        (("--mediator", "oracle"), "unknown mediator 'oracle'; available: fresco"),
+    ):
+        code, out, err = anonymize("run", source, "--dry-run", *words)
+        assert (code, out, message in err) == (2, "", True)
+
+
+def test_plan_and_render_can_be_tried_dry(tmp_path):
+    source, plan = film(tmp_path / "in.mp4", frames=2), tmp_path / "new" / "plan.json"
+    words = ("plan", source, "-o", plan)
+    assert anonymize(*words, "--dry-run")[:2] == (0, f"{source} -> {plan}\n")
+    assert list(tmp_path.iterdir()) == [source]
+    code, out, err = anonymize(*words, "--json")
+    assert (code, err) == (0, "")
+    told = {"source": str(source), "destination": str(plan), "frames": 2, "tracks": 0}
+    assert json.loads(out) == told
+    words = ("render", source, plan, "--dry-run", "--json")
+    code, out, _ = anonymize(*words)
+    assert json.loads(out)["plan"][0]["destination"] == f"{tmp_path}/in_anonymized.mp4"
+    assert sorted(tmp_path.iterdir()) == [source, plan.parent]
+    plan.write_text("{}")
+    assert anonymize(*words)[0] == 1
+
+
+def test_a_zone_outside_of_the_picture_is_refused(tmp_path):
+    source, plan = film(tmp_path / "in.mp4", frames=2), tmp_path / "plan.json"
+    anonymize("plan", source, "-o", plan)
+    info = VideoSource(source).info
+    width, height = info.width, info.height
+    for box, good in (
+        ([width, 2, width + 9, 9], False),
+        ([2, height, 9, height + 9], False),
+        ([-9, 2, 0, 9], False),
+        ([2, -9, 9, 0], False),
+        ([width - 1, height - 1, width + 9, height + 9], True),
+    ):
+        table = json.loads(plan.read_text())
+        table["zones"] = [{"action": "always", "box": box, "start": 0, "stop": 2}]
+        plan.write_text(json.dumps(table))
+        code, _, err = anonymize("render", source, plan, *COVER, "--overwrite")
+        assert code == (0 if good else 1), box
+        assert good or "zone 0 of the plan" in err
+
+
+def test_what_cannot_be_written_is_named(tmp_path):
+    source = film(tmp_path / "in.mp4", frames=2)
+    code, _, err = anonymize("run", source, "-o", tmp_path / "out.xyz", *COVER)
+    assert (code, f"{tmp_path}/out.xyz: cannot write '.xyz'" in err) == (1, True)
+
+
+def test_verify_offers_only_what_it_follows():
+    code, out, _ = anonymize("verify", "--help")
+    assert (code, "--second-detector" in out, "--coherence" in out) == (0, True, False)
 
 
 def test_a_toml_file_is_used_and_a_flag_beats_it(tmp_path):

@@ -51,6 +51,18 @@ def test_a_dataset_is_made_and_summed_up(tmp_path, monkeypatch):
     ]
     code, out, err = anonymize("dataset", tmp_path / "in", tmp_path / "out", *CHEAP, "--json")
     assert (code, json.loads(out)["unchanged"]) == (1, 5)
+    said = "error: bad.mp4: is not a video, or is damaged or cut off"
+    assert err == f"{said} (as before; --retry-failed tries again)\n"
+
+
+def test_quiet_names_failures_only(tmp_path, monkeypatch):
+    monkeypatch.setattr(dataset, "_crew", lambda _, trade: Inline(trade))
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "bad.mp4").write_text("no film")
+    (tmp_path / "in" / "link.mp4").symlink_to(tmp_path / "elsewhere.mp4")
+    code, out, err = anonymize("dataset", tmp_path / "in", tmp_path / "out", *CHEAP, "-q")
+    assert (code, out) == (1, "")
+    assert err == "error: bad.mp4: is not a video, or is damaged or cut off\n"
 
 
 def test_a_complete_set_ends_with_0_and_quiet_is_quiet(tmp_path):

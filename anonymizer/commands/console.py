@@ -96,6 +96,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")
 Reported = Annotated[
     bool, typer.Option("--report/--no-report", help="Write NAME.report.json and .report.html.")
 ]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print more.")]
 
 

@@ -185,8 +185,10 @@ def _watching(
     def complain(row: Row, fresh: bool) -> None:
         nonlocal failed
         failed += not row.good
-        if fresh and row.error is not None:
-            err.print(f"{'error' if not row.good else row.verdict}: {row.path}: {row.error}")
+        if row.error is None or (row.good and (quiet or not fresh)):
+            return
+        before = "" if fresh else " (as before; --retry-failed tries again)"
+        err.print(f"{row.verdict if row.good else 'error'}: {row.path}: {row.error}{before}")
 
     if quiet or not console.is_terminal:
         yield complain, None

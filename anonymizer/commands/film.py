@@ -17,6 +17,7 @@ from anonymizer.commands.console import (
     DOUBT,
     FAILED,
     AsJson,
+    DryRun,
     Output,
     Overwrite,
     Quiet,
@@ -29,7 +30,7 @@ from anonymizer.commands.console import (
     out,
     placed,
 )
-from anonymizer.commands.options import with_settings
+from anonymizer.commands.options import JUDGING, with_options, with_settings
 from anonymizer.commands.progress import watching
 from anonymizer.errors import Doubtful, UsageError, VeilframeError
 from anonymizer.settings import Settings
@@ -56,7 +57,7 @@ def run(
     quiet: Quiet = False,
     verbose: Verbose = False,
     report: Reported = True,
-    dry_run: Annotated[bool, typer.Option(help="Print what would be done.")] = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Anonymize videos and pictures."""
     log(verbose)
@@ -64,9 +65,7 @@ def run(
 
     pairs = media.destinations(inputs, output, output_suffix)
     if dry_run:
-        if missing := [source for source, _ in pairs if not source.exists()]:
-            raise UsageError(f"{missing[0]}: no such file")
-        _print_pairs(pairs, as_json=as_json)
+        _only_say(pairs, settings, as_json=as_json)
         return
     from anonymizer.jobs import Anonymizer
 
@@ -100,26 +99,35 @@ def plan(
         ),
     ],
     overwrite: Overwrite = False,
+    as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Find faces only, and write where they are as a file that can be edited (docs/plan.md)."""
     log(verbose)
     from anonymizer import planfile
     from anonymizer.jobs import Anonymizer
     from anonymizer.video.failures import check_readable, writing
-    from anonymizer.video.publish import atomic_output
+    from anonymizer.video.publish import atomic_output, folder_of
 
     media.insist_on_distinct([(source, output)])
+    if dry_run:
+        _only_say([(source, output)], settings, as_json=as_json)
+        return
     check_readable(source)
     with (
-        watching(err, source, quiet=quiet) as progress,
+        watching(err, source, quiet=quiet or as_json) as progress,
+        folder_of(output),
         atomic_output(output, overwrite=overwrite) as file,
     ):
         found = Anonymizer(settings).plan(source, progress=progress)
         with writing(output):
             file.write_text(planfile.text_of(found), encoding="utf-8")
-    if not quiet:
+    if as_json:
+        counts = {"frames": len(found.plan.pts), "tracks": len(found.plan.tracks)}
+        print(json.dumps({"source": str(source), "destination": str(output)} | counts, indent=2))
+    elif not quiet:
         out.print(f"{output}  {len(found.plan.pts)} frames, {len(found.plan.tracks)} tracks")
 
 
@@ -148,6 +156,7 @@ def render(
     quiet: Quiet = False,
     verbose: Verbose = False,
     report: Reported = True,
+    dry_run: DryRun = False,
 ) -> None:
     """Anonymize a video by a plan; bit for bit what `run` does when nothing was edited."""
     log(verbose)
@@ -162,6 +171,9 @@ def render(
     prompts = planfile.prompts_of(track_prompt or [])
     decided = planfile.decided(planfile.read(plan_file), decisions, prompts)
     ((_, destination),) = media.destinations([source], output, output_suffix)
+    if dry_run:
+        _only_say([(source, destination)], settings, as_json=as_json)
+        return
     veil = Anonymizer(settings)
     result = _one(
         veil,
@@ -175,7 +187,7 @@ def render(
     _finish([result], as_json=as_json)
 
 
-@with_settings
+@with_options(JUDGING)
 def verify(
     *,
     original: Annotated[
@@ -247,7 +259,17 @@ def _one(
     return asdict(done)
 
 
-def _print_pairs(pairs: list[tuple[Path, Path]], *, as_json: bool) -> None:
+def _only_say(pairs: list[tuple[Path, Path]], settings: Settings, *, as_json: bool) -> None:
+    """What would be done, if all that is named exists.
+
+    Raises:
+        UsageError: if something does not.
+    """
+    from anonymizer import build
+
+    build.insist_on_names(settings)
+    if missing := [source for source, _ in pairs if not source.exists()]:
+        raise UsageError(f"{missing[0]}: no such file")
     if as_json:
         plan = [{"source": str(source), "destination": str(to)} for source, to in pairs]
         print(json.dumps({"plan": plan}, indent=2))

@@ -98,6 +98,13 @@ OPTIONS: Final[dict[str, tuple[Any, str]]] = {
     "secret_file": (Path, "File whose bytes decide the identities."),
 }
 """Kind and help by the name of the setting."""
+JUDGING: Final[dict[str, tuple[Any, str]]] = {
+    key: value
+    for key, value in OPTIONS.items()
+    if key.startswith("detection.")
+    or key in ("checking.second_detector", "checking.embedder", "device", "seed")
+}
+"""The same for `verify`."""
 TRANSLATING: Final[dict[str, tuple[Any, str]]] = {
     key: value
     for key, value in OPTIONS.items()

@@ -380,7 +380,8 @@ def test_the_command_does_it_for_real(bench):
         cwd=ROOT, capture_output=True, text=True, timeout=100, check=False,
     )  # fmt: skip
     events = [json.loads(line) for line in done.stdout.splitlines()]
-    assert (done.returncode, done.stderr) == (0, "")
+    waiting = f"waiting: 1 of {bench.inbox} to be tried again; run the command again\n"
+    assert (done.returncode, done.stderr) == (1, waiting)
     assert {"kind": "started", "path": "a.mp4", "output": "a_anonymized.mp4"} in events
     assert [event["kind"] for event in events if event["path"] == "b.mp4"] == ["started", "retry"]
     out = sorted(path.name for path in bench.outbox.iterdir())
