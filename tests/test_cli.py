@@ -264,12 +264,12 @@ def test_plan_and_render_can_be_tried_dry(tmp_path):
     assert (code, err) == (0, "")
     told = {"source": str(source), "destination": str(plan), "frames": 2, "tracks": 0}
     assert json.loads(out) == told
-    words = ("render", source, plan, "--dry-run", "--json")
-    code, out, _ = anonymize(*words)
+    dry = ("render", source, plan, "--dry-run", "--json")
+    code, out, _ = anonymize(*dry)
     assert json.loads(out)["plan"][0]["destination"] == f"{tmp_path}/in_anonymized.mp4"
     assert sorted(tmp_path.iterdir()) == [source, plan.parent]
     plan.write_text("{}")
-    assert anonymize(*words)[0] == 1
+    assert anonymize(*dry)[0] == 1
 
 
 def test_a_zone_outside_of_the_picture_is_refused(tmp_path):
