@@ -16,6 +16,7 @@ from anonymizer.data import StreamInfo
 from anonymizer.errors import UnreadableVideo
 from anonymizer.pipeline import Progress
 from anonymizer.plan import Plan
+from anonymizer.protocols import Detector
 from anonymizer.rendering import Task
 from anonymizer.repair import repaired
 from anonymizer.report import FilmOutcome, Verification
@@ -47,14 +48,17 @@ def gap_of(film: VideoSource | ImageSource) -> int:
 
 
 def planned(
-    source: Path, film: VideoSource | ImageSource, crew: Crew, progress: Progress | None
+    source: Path,
+    film: VideoSource | ImageSource,
+    detector: Detector,
+    progress: Progress | None = None,
 ) -> Plan:
     """Where the faces of a film or picture are.
 
     Raises:
         UnreadableVideo: if it holds no frame.
     """
-    plan = pipeline.analyse(film, crew.detector, gap=gap_of(film), progress=progress)
+    plan = pipeline.analyse(film, detector, gap=gap_of(film), progress=progress)
     if not len(plan.pts):
         raise UnreadableVideo(source, "holds no frame that can be decoded")
     return plan
@@ -81,7 +85,7 @@ def companions(
             film = VideoSource(source, number=number, exact=False)
         except UnreadableVideo:
             continue
-        plan = planned(source, film, crew, progress)
+        plan = planned(source, film, crew.detector, progress)
         task = Task(source, film, f"{fingerprint} film {number}", plan, crew)
         found.append(Companion(stream, number, task))
     return found

@@ -154,6 +154,9 @@ def attentive(settings: Settings, finder: Detector) -> Detector:
     """The detector itself, or one that also reads what faces do where the settings want it."""
     if not settings.follows:
         return finder
+    import torch
+
+    torch.set_num_threads(cores())  # as for painting: their number decides how sums are rounded
     from anonymizer.diffusion.memory import at_once
     from anonymizer.head.motion import MotionReader
     from anonymizer.head.points import PointReader

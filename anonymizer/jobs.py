@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer import alongside, fingerprint, live, outcomes, verify
+from anonymizer import alongside, build, fingerprint, live, outcomes, verify
 from anonymizer.alongside import Companion
 from anonymizer.crew import crew_for
 from anonymizer.data import Frame
@@ -100,7 +100,9 @@ class Anonymizer:
             self.crew.refuse_itself(source, before)
             self._refuse_output(source, film, destination, target)
             with outcomes.timed(seconds, "find"):
-                plan = _of_this(planned, source, film, before) or self._plan(source, film, progress)
+                plan = _of_this(planned, source, film, before) or alongside.planned(
+                    source, film, self.crew.detector, progress
+                )
                 self.crew.refuse_prompts(plan)
                 others = alongside.companions(film, source, before, self.crew, progress)
             task = Task(source, film, before, plan, self.crew)
@@ -138,9 +140,7 @@ class Anonymizer:
         Raises:
             JobError: if it cannot be read.
         """
-        before = fingerprint.of_file(source)
-        found = self._plan(source, open_source(source, exact=False), progress)
-        return PlanFile(found, before, self.settings.described())
+        return _plan_of(source, self.crew.detector, self.settings, progress)
 
     def frames(self, images: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
         """Paint over the faces of a film that is read once, such as a camera.
@@ -163,11 +163,6 @@ class Anonymizer:
             overlap=self.settings.overlap,
         )
         return (frame.image for frame in painted)
-
-    def _plan(
-        self, source: Path, film: VideoSource | ImageSource, progress: Progress | None
-    ) -> Plan:
-        return alongside.planned(source, film, self.crew, progress)
 
     def _made(
         self,
@@ -253,6 +248,20 @@ class Anonymizer:
             seconds=seconds,
             films=tuple(map(alongside.outcome, others, seen[1:])),
         )
+
+
+def planned(settings: Settings, source: Path, *, progress: Progress | None = None) -> PlanFile:
+    """The same as `Anonymizer.plan`; nothing that paints is loaded."""
+    finder = build.attentive(settings, build.detector(settings))
+    return _plan_of(source, finder, settings, progress)
+
+
+def _plan_of(
+    source: Path, detector: Detector, settings: Settings, progress: Progress | None
+) -> PlanFile:
+    before = fingerprint.of_file(source)
+    found = alongside.planned(source, open_source(source, exact=False), detector, progress)
+    return PlanFile(found, before, settings.described())
 
 
 def _written(

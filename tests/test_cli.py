@@ -272,6 +272,19 @@ def test_plan_and_render_can_be_tried_dry(tmp_path):
     assert anonymize(*dry)[0] == 1
 
 
+def test_planning_loads_nothing_that_paints(tmp_path):
+    source, plan = film(tmp_path / "in.mp4", frames=2), tmp_path / "plan.json"
+    code = (
+        "import sys, cli; from typer.testing import CliRunner; "
+        f"done = CliRunner().invoke(cli.app, ['plan', {str(source)!r}, '-o', {str(plan)!r}]); "
+        "print(done.exit_code, 'torch' in sys.modules, 'diffusers' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "0 True False\n"
+
+
 def test_a_zone_outside_of_the_picture_is_refused(tmp_path):
     source, plan = film(tmp_path / "in.mp4", frames=2), tmp_path / "plan.json"
     anonymize("plan", source, "-o", plan)

@@ -107,7 +107,7 @@ def plan(
     """Find faces only, and write where they are as a file that can be edited (docs/plan.md)."""
     log(verbose)
     from anonymizer import planfile
-    from anonymizer.jobs import Anonymizer
+    from anonymizer.jobs import planned
     from anonymizer.video.failures import check_readable, writing
     from anonymizer.video.publish import atomic_output, folder_of
 
@@ -121,7 +121,7 @@ def plan(
         folder_of(output),
         atomic_output(output, overwrite=overwrite) as file,
     ):
-        found = Anonymizer(settings).plan(source, progress=progress)
+        found = planned(settings, source, progress=progress)
         with writing(output):
             file.write_text(planfile.text_of(found), encoding="utf-8")
     if as_json:
