@@ -43,8 +43,9 @@ def verified(
     finder = detector or build.detector(settings)
     second, embedder = build.second(settings), build.embedder(settings)
     seen = []
-    for film, made in pairs(original, output):
-        plan = pipeline.analyse(film, finder, gap=gap_of(film), progress=progress)
+    for number, (film, made) in enumerate(pairs(original, output)):
+        looked = _looked_through(original, number)
+        plan = pipeline.analyse(looked, finder, gap=gap_of(film), progress=progress)
         around = Scenery(plan)
         look = verify.examine(
             film,
@@ -58,6 +59,16 @@ def verified(
         )
         seen.append(replace(look, views=around.views))
     return verify.merged(seen)
+
+
+def _looked_through(original: Path, number: int) -> VideoSource | ImageSource:
+    """A film of a file in the colours in which it is searched before it is painted, too.
+
+    What is found at the very threshold would else be found in one of both searches only.
+    """
+    if number:
+        return VideoSource(original, number=number, exact=False)
+    return open_source(original, exact=False)
 
 
 def pairs(

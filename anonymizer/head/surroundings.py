@@ -164,7 +164,7 @@ class _Mirror:
 
     def picture(self, seen: Array) -> Array:
         """A picture (s, s) or (s, s, C) in the mirror; a smaller one is as much smaller inside."""
-        step = len(self.depth) // len(seen)
+        step = -(-len(self.depth) // len(seen))
         columns, rows = (
             np.asarray(axis[::step, ::step] / step, np.float32)
             for axis in (self.columns, self.rows)

@@ -133,3 +133,22 @@ def test_where_there_are_no_fine_things_nothing_is_said(tmp_path):
     made = make_video(tmp_path / "b.mp4", draw=lambda _: flat, **options)
     seen = verified(ALONE, source, made, detector=MarkerDetector())
     assert (seen.verdict, views(seen).frames) == ("clean", 0)
+
+
+def test_the_original_is_searched_as_it_was_before_it_was_painted(tmp_path):
+    """In other colours a detector finds other things at its threshold."""
+    options = {"size": SIZE[::-1], "frames": 2, "options": {"crf": "18"}}
+    source = make_video(tmp_path / "a.mp4", draw=lambda at: marked(at, BOX, size=SIZE), **options)
+    seen: list[np.ndarray] = []
+
+    class Noting(MarkerDetector):
+        def detect(self, frames):
+            seen.extend(frame.image for frame in frames)
+            return super().detect(frames)
+
+    verified(ALONE, source, source, detector=Noting())
+    quick, exact = (
+        [frame.image for frame in VideoSource(source, exact=exact)] for exact in (False, True)
+    )
+    assert not np.array_equal(quick, exact)
+    assert np.array_equal(seen, quick)
