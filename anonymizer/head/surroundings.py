@@ -36,6 +36,8 @@ WALL: Final = (0.3, 0.7)
 """How little of what is mirrored may belong to a head to be the wall, and how much to be none."""
 FAINT: Final = 0.15
 """What belongs to a head no more than this says nothing of how hair and skin look."""
+THICK: Final = 2 / 7
+"""Width, as a share of S, of the disc by which hair that is seen makes the skull thicker."""
 CROWN: Final = 1 / 8
 """How far hair goes up from the drawn skull, as a share of S."""
 ASIDE: Final = 1 / 8
@@ -110,8 +112,8 @@ def _around(
     hairy = _rise(_even(shares), HAIRY)
     upper = _above_middle(face & ~known)
     above = _above(hair)
-    shape = np.maximum(_silhouette(head, above), _rise(shares, HAIRY))
-    skull = np.maximum(hairy, upper) * shape * _walled(mirror, shares)
+    shape = _silhouette(head, above, hairy)
+    skull = np.maximum(hairy, upper) * shape * _walled(mirror, shares, hairy)
     bare = face & ~known & (upper == 0)
     weights = np.where(hair > FAINT, near * hair, 0)
     on_head = continued(np.where(bare[..., None], skin, seen_half), np.where(bare, BARE, weights))
@@ -177,24 +179,27 @@ def _remapped(picture: Array, columns: Array, rows: Array) -> Array:
     return np.asarray(mirrored, np.float32)
 
 
-def _walled(mirror: _Mirror, shares: Array) -> Array:
+def _walled(mirror: _Mirror, shares: Array, hairy: Array) -> Array:
     """Where the mirror shows the wall, (s, s) at half the size, but not close to its edge.
 
-    `shares` (s, s) is how much of what is near belongs to the head.
+    `shares` (s, s) is how much of what is near belongs to the head; where it is `hairy` the edge
+    does not count.
     """
     depth = mirror.depth[HALF]
     belonging = np.where(depth > 0, mirror.trust[HALF] * mirror.picture(shares), 1)
     least = cv2.erode(belonging, np.ones((3, 3), np.uint8))
     inside = depth / (TRUSTED * len(mirror.depth))
-    return np.asarray((1 - _rise(least, WALL)) * inside.clip(0, 1), np.float32)
+    return np.asarray((1 - _rise(least, WALL)) * np.maximum(inside.clip(0, 1), hairy), np.float32)
 
 
-def _silhouette(head: NDArray[np.bool_], above: Array) -> Array:
-    """The drawn head (s, s), and as far as there is hair `above` what is a little higher."""
+def _silhouette(head: NDArray[np.bool_], above: Array, hairy: Array) -> Array:
+    """The drawn head (s, s), higher with hair `above` it and thicker where it is `hairy`."""
     high = round(CROWN * len(head))
     drawn = head.astype(np.float32)
     crown = cv2.dilate(drawn, np.ones((high + 1, 1), np.uint8), anchor=(0, 0))
-    whole = np.maximum(drawn, crown * above)
+    side = 2 * round(THICK * len(head) / 2) + 1
+    thick = cv2.dilate(drawn, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
+    whole = np.maximum.reduce([drawn, crown * above, thick * hairy])
     return np.asarray(cv2.GaussianBlur(whole, (0, 0), RIM * len(head)), np.float32)
 
 

@@ -234,3 +234,12 @@ def test_a_wall_at_the_edge_of_the_blank_does_not_end_there():
     edge, inside = HIDDEN & ~ellipse(33, 29) & upper, ellipse(28, 24) & ~ellipse(25, 21) & upper
     assert np.abs(result[edge] - WALL).mean() < 40
     assert np.abs(result[inside] - SKIN).mean() < 40
+
+
+def test_hair_beside_a_narrow_head_is_not_torn_off_by_a_gap_in_it():
+    """A short piece of the strip is missing, and the wall shows through."""
+    missing = (abs(rows() - 40) < 4) & (columns() < 47)
+    strip = ellipse(40, 36) & ~HIDDEN & ~missing
+    film = np.where(strip[..., None], flat(HAIR), flat(WALL))
+    result = surrounded(flat(SKIN), film, HIDDEN, guide(ellipse(20, 12), ellipse(22, 13)))
+    assert np.abs(result[38:43, 22:34].astype(int) - HAIR).mean() < 8
