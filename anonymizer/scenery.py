@@ -31,8 +31,6 @@ COARSE: Final = 3.0
 """Sigma in samples of the blur that takes away what films of many things have in common."""
 SAME: Final = 0.85
 """Correlation of the median tile from which two pictures are the same."""
-LEAST: Final = 3
-"""Tiles that a picture is judged by at least: in a single one may be a face that was missed."""
 AROUND: Final = 1.6
 """How much larger than a face's box what may look different is."""
 
@@ -63,11 +61,11 @@ class Scenery:
         return Views(self.frames, self.elsewhere)
 
     def _alike(self, original: Frame, output: Frame) -> float | None:
-        """Correlation of the median tile without a face; None if nearly all of them are flat."""
+        """Correlation of the median tile without a face; None if all of them are flat."""
         free = self._free(original)
         pairs = zip(_tiles(original.image)[free], _tiles(output.image)[free], strict=True)
         values = [correlation(a, b) for a, b in pairs if min(a.std(), b.std()) >= FLAT]
-        return float(np.median(values)) if len(values) >= LEAST else None
+        return float(np.median(values)) if values else None
 
     def _free(self, frame: Frame) -> NDArray[np.bool_]:
         """(TILES²,) which tiles no face touches."""

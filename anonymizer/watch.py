@@ -166,6 +166,12 @@ class Watcher:
                     self._do(stamp)
         return self.settling.moving
 
+    @property
+    def waiting(self) -> int:
+        """Files, as they are now in the inbox, that are to be tried again."""
+        entries = map(self.known.get, candidates(self.folders.inbox))
+        return sum(entry is not None and entry.status == "waiting" for entry in entries)
+
     def _ready(self) -> list[Stamp]:
         now = self.clock()
         still = self.settling.still(candidates(self.folders.inbox), now)

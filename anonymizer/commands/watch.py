@@ -63,7 +63,7 @@ def watch(
         settling = watching.Settling(settle)
         watcher = watching.Watcher(folders, known, work, tell, settling)
         watching.watch(watcher, once=once)
-        waiting = known.counts().get("waiting", 0)
+        waiting = watcher.waiting
     if waiting:
         err.print(f"waiting: {waiting} of {inbox} to be tried again; run the command again")
     raise typer.Exit(FAILED if watcher.failures or waiting else DONE)

@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 
 from anonymizer import geometry
+from anonymizer.data import Frame
 from anonymizer.errors import UnreadableVideo
 from anonymizer.judging import pairs, verified
+from anonymizer.plan import Plan
 from anonymizer.report import Verification, Views
-from anonymizer.scenery import AROUND
+from anonymizer.scenery import AROUND, Scenery
 from anonymizer.settings import Checking, Settings
 from anonymizer.video.source import VideoSource
 from tests.faces import MAGENTA, MarkerDetector, marked
+from tests.factories import TICK, track
 from tests.films import make_video
 
 ALONE = Settings(checking=Checking(second_detector="none"))
@@ -152,3 +155,15 @@ def test_the_original_is_searched_as_it_was_before_it_was_painted(tmp_path):
     )
     assert not np.array_equal(quick, exact)
     assert np.array_equal(seen, quick)
+
+
+def test_a_crowd_leaves_little_to_compare_and_that_is_enough():
+    """Two faces leave two of the sixteen tiles free."""
+    boxes = ((2.0, 2.0, 158.0, 18.0), (74.0, 40.0, 158.0, 63.0))
+    tracks = tuple(track(1, id=number, box=box) for number, box in enumerate(boxes))
+    plan = Plan(np.zeros(1, np.int64), (0,), tracks)
+    room = np.repeat(THINGS, 3, -1).astype(np.uint8)
+    for picture, elsewhere in ((room, 0), (np.ascontiguousarray(room[:, ::-1]), 1)):
+        around = Scenery(plan)
+        around.look(Frame(0, 0, TICK, room), Frame(0, 0, TICK, picture))
+        assert around.views == Views(1, elsewhere)

@@ -389,6 +389,23 @@ def test_the_command_does_it_for_real(bench):
     assert (bench.inbox / "done" / "a.mp4").exists()
 
 
+def _ran(words: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+
+
+def test_a_file_that_came_whole_or_went_does_not_wait_any_more(bench):
+    for name in ("late.mp4", "gone.mp4"):
+        (bench.inbox / name).write_text("half a film")
+    words = command(bench.inbox, bench.outbox, "--once")
+    first = _ran(words)
+    assert (first.returncode, "waiting: 2 of" in first.stderr) == (1, True)
+    (bench.inbox / "gone.mp4").unlink()
+    Film(frames=4).write(bench.inbox / "late.mp4")
+    done = _ran(words)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (bench.inbox / "done" / "late.mp4").exists()
+
+
 def test_stamps_of_gone_files_are_errors(tmp_path):
     with pytest.raises(OSError, match="No such file"):
         Stamp.of(tmp_path / "absent", tmp_path)
