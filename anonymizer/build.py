@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 import detectors
 import mediators
 from anonymizer import plain
-from anonymizer.errors import MissingWeights, UnknownPart, UsageError
+from anonymizer.errors import MissingWeights, UsageError
 from anonymizer.pipeline import Brush, Studio
 from anonymizer.protocols import Detector, Embedder, Mediator, Replacer
 from anonymizer.reading import Reading
@@ -75,20 +75,18 @@ def detector(settings: Settings) -> Detector:
 
 
 def insist_on_names(settings: Settings) -> None:
-    """Refuse names of parts that do not exist, without loading any.
+    """Refuse parts and devices that do not exist; no part is loaded.
 
     Raises:
         UsageError: if there is one.
     """
     _insist_on_parts(settings.options)
-    rooms = (
-        ("detector", settings.detection.detector, detectors.available()),
-        ("mediator", settings.painting.mediator, mediators.available()),
-    )
-    for room, wanted, known in rooms:
-        for name in wanted.split("+"):
-            if name not in known:
-                raise UnknownPart(f"unknown {room} {name!r}; available: {', '.join(known)}")
+    detectors.named(settings.detection.detector)
+    _second_names(settings)
+    if settings.painting.replace == "face":
+        mediators.named(settings.painting.mediator)
+    if settings.device not in ("auto", "cpu"):
+        device(settings.device)
 
 
 def _insist_on_parts(options: Mapping[str, object]) -> None:
@@ -116,19 +114,27 @@ def second(settings: Settings) -> Second | None:
         MissingWeights: if a named one has no weights here.
     """
     wanted = settings.checking.second_detector
-    used = detectors.named(settings.detection.detector)
-    if wanted in used:
-        raise UsageError(f"second detector {wanted!r} already looks first; name another, or none")
-    if wanted == "none":
-        return None
-    names = [name for name in SECONDS if name not in used] if wanted == "auto" else [wanted]
-    for name in names:
+    for name in _second_names(settings):
         try:
             return Second(name, _one(settings, name, "normal", threshold=SECONDS.get(name)))
         except MissingWeights:
             if wanted != "auto":
                 raise
     return None
+
+
+def _second_names(settings: Settings) -> list[str]:
+    """What may look for what was missed, the first choice first."""
+    wanted = settings.checking.second_detector
+    used = detectors.named(settings.detection.detector)
+    if wanted in used:
+        raise UsageError(f"second detector {wanted!r} already looks first; name another, or none")
+    if wanted == "none":
+        return []
+    if wanted == "auto":
+        return [name for name in SECONDS if name not in used]
+    detectors.insist_on(wanted)
+    return [wanted]
 
 
 def embedder(settings: Settings) -> Embedder | None:

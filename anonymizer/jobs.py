@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer import alongside, build, fingerprint, live, outcomes, verify
+from anonymizer import alongside, fingerprint, live, outcomes, verify
 from anonymizer.alongside import Companion
 from anonymizer.crew import crew_for
 from anonymizer.data import Frame
@@ -19,15 +19,14 @@ from anonymizer.errors import (
     DamagedVideo,
     Doubtful,
     SourceChanged,
-    UnreadablePlan,
     UnreadableVideo,
     UsageError,
 )
 from anonymizer.head.expression import MOTION
 from anonymizer.identities import identities
 from anonymizer.pipeline import Progress, Studio
-from anonymizer.plan import Plan
 from anonymizer.planfile import PlanFile
+from anonymizer.planning import of_this, plan_of
 from anonymizer.protocols import Detector
 from anonymizer.rendering import Task, Written, joined, opened, painted_again, whole
 from anonymizer.report import Report, Verification
@@ -100,9 +99,10 @@ class Anonymizer:
             self.crew.refuse_itself(source, before)
             self._refuse_output(source, film, destination, target)
             with outcomes.timed(seconds, "find"):
-                plan = _of_this(planned, source, film, before) or alongside.planned(
-                    source, film, self.crew.detector, progress
-                )
+                if planned is None:
+                    plan = alongside.planned(source, film, self.crew.detector, progress)
+                else:
+                    plan = of_this(planned, source, film, before)
                 self.crew.refuse_prompts(plan)
                 others = alongside.companions(film, source, before, self.crew, progress)
             task = Task(source, film, before, plan, self.crew)
@@ -132,6 +132,8 @@ class Anonymizer:
         try:
             opened(self.settings.media, source, film, target)
         except UsageError as error:
+            if str(error).startswith(str(source)):  # it is about the source
+                raise
             raise UsageError(f"{destination}: {error}") from error
 
     def plan(self, source: Path, *, progress: Progress | None = None) -> PlanFile:
@@ -140,7 +142,7 @@ class Anonymizer:
         Raises:
             JobError: if it cannot be read.
         """
-        return _plan_of(source, self.crew.detector, self.settings, progress)
+        return plan_of(source, self.crew.detector, self.settings, progress)
 
     def frames(self, images: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
         """Paint over the faces of a film that is read once, such as a camera.
@@ -250,20 +252,6 @@ class Anonymizer:
         )
 
 
-def planned(settings: Settings, source: Path, *, progress: Progress | None = None) -> PlanFile:
-    """The same as `Anonymizer.plan`; nothing that paints is loaded."""
-    finder = build.attentive(settings, build.detector(settings))
-    return _plan_of(source, finder, settings, progress)
-
-
-def _plan_of(
-    source: Path, detector: Detector, settings: Settings, progress: Progress | None
-) -> PlanFile:
-    before = fingerprint.of_file(source)
-    found = alongside.planned(source, open_source(source, exact=False), detector, progress)
-    return PlanFile(found, before, settings.described())
-
-
 def _written(
     task: Task, parts: Mapping[range, Path] | None, target: Path, progress: Progress | None
 ) -> Written:
@@ -272,22 +260,3 @@ def _written(
     if isinstance(task.film, VideoSource):
         task.film.timetable()  # says what is wrong with the film, as reading it whole does
     return joined(task, parts, target)
-
-
-def _of_this(
-    planned: PlanFile | None, source: Path, film: VideoSource | ImageSource, fingerprint: str
-) -> Plan | None:
-    """The plan, if there is one, it was made of this very file and its zones lie in the picture."""
-    if planned is None:
-        return None
-    if planned.source_sha256 != fingerprint:
-        raise UnreadablePlan(source, "is not the film that the plan was made of; plan it again")
-    width, height = film.info.width, film.info.height
-    for number, zone in enumerate(planned.plan.zones):
-        x0, y0, x1, y1 = zone.box
-        if x0 >= width or y0 >= height or x1 <= 0 or y1 <= 0:
-            box = ", ".join(f"{edge:g}" for edge in zone.box)
-            raise UnreadablePlan(
-                source, f"is {width}x{height}; zone {number} of the plan ({box}) lies outside of it"
-            )
-    return planned.plan

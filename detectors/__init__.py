@@ -25,21 +25,33 @@ def load(name: str, options: Mapping[str, object]) -> Detector:
     Raises:
         UnknownPart: if there is no such detector.
     """
-    if name not in available():
-        raise UnknownPart(f"unknown detector {name!r}; available: {', '.join(available())}")
+    insist_on(name)
     detector: Detector = import_module(f"{__name__}.{name}").build(**options)
     return detector
+
+
+def insist_on(name: str) -> None:
+    """Refuse what is no detector.
+
+    Raises:
+        UnknownPart: if there is none of that name.
+    """
+    if name not in available():
+        raise UnknownPart(f"unknown detector {name!r}; available: {', '.join(available())}")
 
 
 def named(names: str) -> list[str]:
     """The single names in ``a+b``.
 
     Raises:
+        UnknownPart: if there is no such detector.
         UsageError: if one occurs twice, or is empty.
     """
     parts = names.split("+")
     if "" in parts or len(set(parts)) < len(parts):
         raise UsageError(f"detector {names!r} must join different names by +, as in a+b")
+    for name in parts:
+        insist_on(name)
     return parts
 
 

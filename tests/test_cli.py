@@ -249,10 +249,22 @@ def test_a_dry_run_refuses_what_does_not_exist(tmp_path):
     source = film(tmp_path / "in.mp4", frames=2)
     for words, message in (
         (("--detector", "centerface+argus"), "unknown detector 'argus'; available: centerface"),
+        (("--detector", "centerface+centerface"), "must join different names"),
         (("--mediator", "oracle"), "unknown mediator 'oracle'; available: fresco"),
+        (("--mediator", "medm+none"), "cannot be joined"),
+        (("--second-detector", "argus"), "unknown detector 'argus'"),
+        (("--second-detector", "centerface"), "already looks first"),
+        (("--secret-file", tmp_path / "absent"), "absent: cannot be read"),
+        (("--device", "cuda:9"), "device 'cuda:9' is not available here"),
     ):
-        code, out, err = anonymize("run", source, "--dry-run", *words)
-        assert (code, out, message in err) == (2, "", True)
+        plan = ("plan", source, "-o", tmp_path / "plan.json")
+        for command in (("run", source, "--dry-run"), (*plan, "--dry-run"), plan):
+            if command == plan and "--secret-file" in words:
+                continue  # it decides who is painted, not where
+            code, out, err = anonymize(*command, *words)
+            assert (code, out, message in err) == (2, "", True), (command, words)
+    assert list(tmp_path.iterdir()) == [source]
+    assert anonymize("run", source, "--dry-run", *COVER, "--mediator", "oracle")[0] == 0
 
 
 def test_plan_and_render_can_be_tried_dry(tmp_path):
@@ -268,6 +280,9 @@ def test_plan_and_render_can_be_tried_dry(tmp_path):
     code, out, _ = anonymize(*dry)
     assert json.loads(out)["plan"][0]["destination"] == f"{tmp_path}/in_anonymized.mp4"
     assert sorted(tmp_path.iterdir()) == [source, plan.parent]
+    other = film(tmp_path / "other.mp4", frames=3)
+    code, _, err = anonymize("render", other, plan, "--dry-run")
+    assert (code, "is not the film that the plan was made of" in err) == (1, True)
     plan.write_text("{}")
     assert anonymize(*dry)[0] == 1
 
@@ -309,6 +324,8 @@ def test_what_cannot_be_written_is_named(tmp_path):
     source = film(tmp_path / "in.mp4", frames=2)
     code, _, err = anonymize("run", source, "-o", tmp_path / "out.xyz", *COVER)
     assert (code, f"{tmp_path}/out.xyz: cannot write '.xyz'" in err) == (1, True)
+    code, _, err = anonymize("run", source, "--keep-stream", 9, *COVER)
+    assert (code, err.startswith(f"error: {source}: has no stream 9")) == (1, True)
 
 
 def test_verify_offers_only_what_it_follows():

@@ -107,7 +107,7 @@ def plan(
     """Find faces only, and write where they are as a file that can be edited (docs/plan.md)."""
     log(verbose)
     from anonymizer import planfile
-    from anonymizer.jobs import planned
+    from anonymizer.planning import plan_alone
     from anonymizer.video.failures import check_readable, writing
     from anonymizer.video.publish import atomic_output, folder_of
 
@@ -121,7 +121,7 @@ def plan(
         folder_of(output),
         atomic_output(output, overwrite=overwrite) as file,
     ):
-        found = planned(settings, source, progress=progress)
+        found = plan_alone(settings, source, progress=progress)
         with writing(output):
             file.write_text(planfile.text_of(found), encoding="utf-8")
     if as_json:
@@ -162,6 +162,7 @@ def render(
     log(verbose)
     from anonymizer import planfile
     from anonymizer.jobs import Anonymizer
+    from anonymizer.planning import insist_on_this
     from anonymizer.video.encoding import output_suffix
 
     if both := sorted(set(keep_track or []) & set(cover_track or [])):
@@ -172,6 +173,7 @@ def render(
     decided = planfile.decided(planfile.read(plan_file), decisions, prompts)
     ((_, destination),) = media.destinations([source], output, output_suffix)
     if dry_run:
+        insist_on_this(decided, source)
         _only_say([(source, destination)], settings, as_json=as_json)
         return
     veil = Anonymizer(settings)
@@ -266,8 +268,10 @@ def _only_say(pairs: list[tuple[Path, Path]], settings: Settings, *, as_json: bo
         UsageError: if something does not.
     """
     from anonymizer import build
+    from anonymizer.identities import run_secret
 
     build.insist_on_names(settings)
+    run_secret(settings)
     if missing := [source for source, _ in pairs if not source.exists()]:
         raise UsageError(f"{missing[0]}: no such file")
     if as_json:
