@@ -11,9 +11,10 @@ Verdict = Literal["clean", "repaired", "doubt"]
 """``clean``: nothing was found; ``repaired``: what was found was covered, and then nothing more was
 found; ``doubt``: something still is, or the times or pictures are not those of the original."""
 
-
 MANY = 12
 """Frames that one line names."""
+STRAY = 0.05
+"""Share of frames that may show something else, one by one: around cuts times slip."""
 
 
 def percent(share: float) -> str:
@@ -68,11 +69,13 @@ class Views:
     """Looked at in which there was something to compare."""
     elsewhere: int
     """Of them, those in which the output shows something else."""
+    longest: int
+    """Most of those, one after another."""
 
     @property
     def same(self) -> bool:
-        """Whether most of what was looked at was the same, or nothing could be compared."""
-        return 2 * self.elsewhere <= self.frames
+        """Whether all but single frames of a long film are the same, or nothing was compared."""
+        return self.longest < 2 and self.elsewhere <= STRAY * self.frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +152,13 @@ class Verification:
     def summary(self) -> str:
         """What was looked at and how sure that is, in one line."""
         by = f"a second detector ({self.second})" if self.second else "no second detector"
+        alone = self.views is not None and not self.views.frames
+        unseen = "; nothing around them could be compared" if alone and self.faces else ""
         repairs = f"{len(self.repaired)} repaired, " if self.repaired else ""
         return (
             f"{self.frames} frames, {self.faces} faces compared, {repairs}{len(self.doubts)} still "
             f"look as before (at most {percent(self.leak_bound)} % at {self.confidence:.0%} "
-            f"confidence), {by}"
+            f"confidence), {by}{unseen}"
         )
 
 

@@ -2,8 +2,8 @@
 
 Faces are compared place by place, which says nothing of a film that was mirrored or zoomed: the
 faces are elsewhere there. So what lies around them is compared, too: tile by tile, by correlation
-of what is finer than a tenth of a tile. docs/verification.md says where films lie that a program
-has been over.
+of what is neither noise nor coarser than a tenth of a tile. docs/verification.md says where films
+lie that a program has been over.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ TILES: Final = 4
 """Tiles along each side of the picture."""
 SIDE: Final = 32
 """Side of a tile in samples."""
+NOISE: Final = 1.0
+"""Sigma in samples of the blur that takes away a sensor's noise, which encoders write anew."""
 COARSE: Final = 3.0
 """Sigma in samples of the blur that takes away what films of many things have in common."""
 SAME: Final = 0.85
@@ -45,20 +47,26 @@ class Scenery:
     """In which there was something to compare."""
     elsewhere: int = 0
     """Of them, in which something else is to be seen."""
+    longest: int = 0
+    """Most of those, one after another."""
+    _run: int = 0
 
     def look(self, original: Frame, output: Frame) -> None:
         """Compare two pictures, if it is their turn."""
-        if original.index % EVERY:
+        small = min(*original.image.shape[:2], *output.image.shape[:2]) < SIDE
+        if original.index % EVERY or small:
             return
         alike = self._alike(original, output)
         if alike is not None:
             self.frames += 1
             self.elsewhere += alike < SAME
+            self._run = self._run + 1 if alike < SAME else 0
+            self.longest = max(self.longest, self._run)
 
     @property
     def views(self) -> Views:
         """What was seen so far."""
-        return Views(self.frames, self.elsewhere)
+        return Views(self.frames, self.elsewhere, self.longest)
 
     def _alike(self, original: Frame, output: Frame) -> float | None:
         """Correlation of the median tile without a face; None if all of them are flat."""
@@ -85,6 +93,6 @@ def _tiles(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     side = TILES * SIDE
     small = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32)
     luma = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
-    fine = luma - cv2.GaussianBlur(luma, (0, 0), COARSE)
+    fine = cv2.GaussianBlur(luma, (0, 0), NOISE) - cv2.GaussianBlur(luma, (0, 0), COARSE)
     tiles = fine.reshape(TILES, SIDE, TILES, SIDE).transpose(0, 2, 1, 3)
     return np.asarray(tiles.reshape(TILES**2, SIDE**2), np.float32)

@@ -166,4 +166,80 @@ def test_a_crowd_leaves_little_to_compare_and_that_is_enough():
     for picture, elsewhere in ((room, 0), (np.ascontiguousarray(room[:, ::-1]), 1)):
         around = Scenery(plan)
         around.look(Frame(0, 0, TICK, room), Frame(0, 0, TICK, picture))
-        assert around.views == Views(1, elsewhere)
+        assert around.views == Views(1, elsewhere, elsewhere)
+
+
+@pytest.mark.parametrize(
+    ("seen", "same"),
+    [
+        (Views(0, 0, 0), True),
+        (Views(1, 1, 1), False),
+        (Views(5, 2, 2), False),
+        (Views(19, 1, 1), False),
+        (Views(20, 1, 1), True),
+        (Views(9000, 2, 2), False),
+        (Views(9000, 450, 1), True),
+        (Views(9000, 451, 1), False),
+    ],
+)
+def test_single_frames_of_a_long_film_may_be_others(seen, same):
+    assert seen.same is same
+
+
+def test_a_film_of_which_a_part_is_mirrored_is_doubted(tmp_path):
+    options = {"size": SIZE[::-1], "frames": 60, "options": {"crf": "18"}}
+    source = make_video(tmp_path / "a.mp4", draw=lambda at: still(at, hidden=False), **options)
+    made = make_video(
+        tmp_path / "b.mp4",
+        draw=lambda at: still(at) if at < 36 else still(at, hidden=False)[:, ::-1],
+        **options,
+    )
+    seen = verified(ALONE, source, made, detector=MarkerDetector())
+    assert (seen.doubts, seen.verdict, views(seen)) == ((), "doubt", Views(5, 2, 2))
+
+
+@pytest.mark.parametrize("crf", ["18", "26", "30"])
+def test_noise_that_an_encoder_writes_anew_is_no_other_picture(tmp_path, crf):
+    """A soft wall before a small, cheap sensor."""
+
+    def shown(index: int, *, hidden: bool) -> np.ndarray:
+        room = marked(0, BOX, size=(120, 160))
+        if hidden:
+            room[8:50, 20:62] = 90
+        noise = np.random.default_rng(index).normal(scale=8, size=(120, 160, 1))
+        return np.asarray(np.clip(room + noise * (room != MAGENTA), 0, 255), np.uint8)
+
+    what = {"size": (160, 120), "frames": 26}
+    source = make_video(tmp_path / "a.mp4", draw=lambda at: shown(at, hidden=False), **what)
+    what["options"] = {"crf": crf}
+    made = make_video(tmp_path / "b.mp4", draw=lambda at: shown(at, hidden=True), **what)
+    seen = verified(ALONE, source, made, detector=MarkerDetector())
+    assert views(seen).elsewhere == 0
+
+
+def test_frames_that_are_elsewhere_are_counted_in_a_row():
+    around = Scenery(Plan(np.arange(60), (0,), ()))
+    room = np.repeat(THINGS, 3, -1).astype(np.uint8)
+    other = np.ascontiguousarray(room[:, ::-1])
+    for index, seen in zip((0, 12, 24, 36, 48), (other, room, other, other, room), strict=True):
+        around.look(Frame(index, index, TICK, room), Frame(index, index, TICK, seen))
+    assert around.views == Views(5, 3, 2)
+
+
+@pytest.mark.parametrize("size", [(1, 300), (3, 5), (31, 40)])
+def test_pictures_of_a_few_pixels_are_not_judged(size):
+    around = Scenery(Plan(np.zeros(1, np.int64), (0,), ()))
+    noise = np.random.default_rng(1).integers(0, 256, (*size, 3), np.uint8)
+    larger = cv2.resize(noise, (2 * size[1], 2 * size[0]), interpolation=cv2.INTER_CUBIC)
+    around.look(Frame(0, 0, TICK, noise), Frame(0, 0, TICK, np.asarray(larger, np.uint8)))
+    assert around.views == Views(0, 0, 0)
+
+
+def test_that_nothing_could_be_compared_is_said(tmp_path):
+    options = {"size": SIZE[::-1], "frames": 2, "options": {"crf": "18"}}
+    source = make_video(tmp_path / "a.mp4", draw=lambda at: marked(at, BOX, size=SIZE), **options)
+    flat = np.full((*SIZE, 3), 90, np.uint8)
+    made = make_video(tmp_path / "b.mp4", draw=lambda _: flat, **options)
+    seen = verified(ALONE, source, made, detector=MarkerDetector())
+    assert seen.summary.endswith("; nothing around them could be compared")
+    assert "around" not in judged(tmp_path, lambda image: image).summary
