@@ -30,12 +30,18 @@ CLEAR: Final = 1.0
 """Pixels by which what is mirrored is farther outside, so that nothing hidden is mixed in."""
 DEPTH: Final = (0.12, 0.25)
 """Depths, as shares of S, from which what is mirrored fades, and at which it is gone."""
+ROOTS: Final = (0.07, 0.11)
+"""The same above the middle of a face, where strands would point away from it."""
 HAIRY: Final = (0.35, 0.65)
 """Shares of hair at the edge of what is hidden from which there is some inside, and only that."""
 WALL: Final = (0.3, 0.7)
 """How little of what is mirrored may belong to a head to be the wall, and how much to be none."""
 FAINT: Final = 0.15
 """What belongs to a head no more than this says nothing of how hair and skin look."""
+DARK: Final = 0.2
+"""Share of the hair seen that is as dark as that inside: light falls on what is outside."""
+SHADE: Final = 0.05
+"""How fast lighter hair counts less for how it is inside; of 2."""
 THICK: Final = 2 / 7
 """Width, as a share of S, of the disc by which hair that is seen makes the skull thicker."""
 CROWN: Final = 1 / 8
@@ -104,18 +110,18 @@ def _around(
 
     `head`, `skin` and `face` are at half the size.
     """
-    mirror, size = _Mirror.over(hidden), len(hidden)
-    seen_half, known = seen[HALF], ~hidden[HALF]
+    seen_half, known, size = seen[HALF], ~hidden[HALF], len(hidden)
+    upper = _above_middle(face & ~known)
+    mirror = _Mirror.over(hidden, _larger(upper, size))
     near, head = _nearness(known), _smooth(head)
     hair = belongs(seen_half, known, head)
     shares = continued(hair[..., None], near)[..., 0]
     hairy = _rise(_even(shares), HAIRY)
-    upper = _above_middle(face & ~known)
     above = _above(hair)
     shape = _silhouette(head, above, hairy)
     skull = np.maximum(hairy, upper) * shape * _walled(mirror, shares, hairy)
     bare = face & ~known & (upper == 0)
-    weights = np.where(hair > FAINT, near * hair, 0)
+    weights = _inside(seen_half, np.where(hair > FAINT, near * hair, 0))
     on_head = continued(np.where(bare[..., None], skin, seen_half), np.where(bare, BARE, weights))
     covered = np.maximum(hairy, upper * _rise(above, HAIRY))[..., None]
     on_head += covered * (continued(seen_half, weights) - on_head)
@@ -129,6 +135,14 @@ def _above(hair: Array) -> Array:
     """How much hair there is (s, s) above each place, or a little beside that."""
     side = np.ones((1, 2 * round(ASIDE * len(hair)) + 1), np.uint8)
     return _even(np.maximum.accumulate(cv2.dilate(hair, side), axis=0))
+
+
+def _inside(seen: Array, weights: Array) -> Array:
+    """Weights (s, s) of hair and skin that are seen, less for lighter: inside is no light."""
+    luma = seen.mean(-1)
+    there = luma[weights > 0]
+    dark = np.quantile(there, DARK) if there.size else 0.0
+    return np.asarray(weights * np.exp((dark - luma).clip(None, 0) / SHADE), np.float32)
 
 
 def _even(shares: Array) -> Array:
@@ -148,8 +162,8 @@ class _Mirror:
     """(S, S) in [0, 1], less deep inside; 0 where the mirrored place is hidden, too."""
 
     @classmethod
-    def over(cls, hidden: NDArray[np.bool_]) -> _Mirror:
-        """The mirror along the edge of what is hidden (S, S)."""
+    def over(cls, hidden: NDArray[np.bool_], upper: Array) -> _Mirror:
+        """The mirror along the edge of what is hidden (S, S), of roots where it is `upper`."""
         size = len(hidden)
         distance = cv2.distanceTransform(hidden.astype(np.uint8), cv2.DIST_L2, 5)
         depth = np.asarray(np.minimum(distance, size), np.float32)  # without an edge there is none
@@ -161,7 +175,9 @@ class _Mirror:
         columns = np.asarray(column - across * back, np.float32)
         rows = np.asarray(row - down * back, np.float32)
         known = _remapped((~hidden).astype(np.float32), columns, rows)
-        trust = hidden * (known > SURE) * (1 - _rise(depth / size, DEPTH))
+        faded = _rise(depth / size, DEPTH)
+        faded += upper * (_rise(depth / size, ROOTS) - faded)
+        trust = hidden * (known > SURE) * (1 - faded)
         return cls(columns, rows, depth, trust.astype(np.float32))
 
     def picture(self, seen: Array) -> Array:

@@ -243,3 +243,28 @@ def test_hair_beside_a_narrow_head_is_not_torn_off_by_a_gap_in_it():
     film = np.where(strip[..., None], flat(HAIR), flat(WALL))
     result = surrounded(flat(SKIN), film, HIDDEN, guide(ellipse(20, 12), ellipse(22, 13)))
     assert np.abs(result[38:43, 22:34].astype(int) - HAIR).mean() < 3
+
+
+def test_hair_inside_is_as_dark_as_what_is_dark_of_it():
+    """Two of three strands shine."""
+    cap = (rows() < 24) & ellipse(46, 34)
+    strands = np.where((columns() % 9 < 3)[..., None], flat(HAIR), flat((110, 90, 80)))
+    film = np.where(cap[..., None], strands, flat(WALL))
+    result = surrounded(flat(SKIN), film, HIDDEN, guide(ellipse(16, 14, (58, 47)), HEAD))
+    skull = result[30:38, 41:54].astype(int)
+    assert np.abs(skull - HAIR).mean() < 20
+
+
+def test_hair_that_is_as_light_everywhere_is_as_light_inside():
+    cap, light = (rows() < 24) & ellipse(46, 34), (190, 160, 110)
+    film = np.where(cap[..., None], flat(light), flat(WALL))
+    result = surrounded(flat(SKIN), film, HIDDEN, guide(ellipse(16, 14, (58, 47)), HEAD))
+    assert np.abs(result[30:38, 41:54].astype(int) - light).mean() < 8
+
+
+def test_strands_above_a_face_end_sooner_than_what_is_below_it():
+    stripes = np.where((columns() % 6 < 3)[..., None], flat((90, 90, 90)), flat((150, 150, 150)))
+    drawn = guide(ellipse(12, 12), ellipse(12, 12))
+    result = surrounded(flat(SKIN), stripes, HIDDEN, drawn)[:, 41:54, 0].astype(float)
+    above, below = result[28:31].std(axis=1), result[69:72].std(axis=1)
+    assert above.max() < 9 < 12 < below.min()
