@@ -9,7 +9,7 @@ Of a clip only `context`, `hidden`, `mask`, `landmarks` and `motion` are read, n
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 import cv2
@@ -25,8 +25,9 @@ from anonymizer.diffusion.painter import Painter, source
 from anonymizer.diffusion.scaling import smaller_clip, smaller_guide
 from anonymizer.diffusion.schedule import descent
 from anonymizer.head.guide import Guide
+from anonymizer.head.hair import Hair
 from anonymizer.head.model import HeadModel
-from anonymizer.head.surroundings import surrounded
+from anonymizer.head.surroundings import Surroundings
 from anonymizer.head.tone import Tone
 from anonymizer.protocols import Keyed
 from anonymizer.settings import Init, Match
@@ -39,6 +40,14 @@ if TYPE_CHECKING:
 SOFT: Final = 2.0
 """Spread, in pixels of what is painted, of changes that are filled in: trajectories are not exact,
 and a fine change a pixel beside its place would show."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Memory:
+    """What a track's next sketch must know of those before it."""
+
+    tone: Tone = field(default_factory=Tone)
+    hair: Hair = field(default_factory=Hair)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -81,21 +90,26 @@ class FaceReplacer:
         Raises:
             ValueError: if the crops have another size or landmarks are not finite.
         """
-        return self.continued(clip, seed, Tone())
+        return self.continued(clip, seed, Memory())
 
-    def continued(self, clip: Clip, seed: int, memory: Tone) -> FaceSketch:
-        """The same in the tone that the track has had so far."""
+    def continued(self, clip: Clip, seed: int, memory: Memory) -> FaceSketch:
+        """The same in the tone and with the hair that the track has had so far."""
         small = self.painter.checked(smaller_clip(clip, self.enlarged))
         small, light = conditions.lightened(small)
         drawn = self.guides(clip, seed)
         plain = [smaller_guide(guide, self.enlarged) for guide in drawn]
-        gains, tone = conditions.tones(small, plain, memory)
+        gains, tone = conditions.tones(small, plain, memory.tone)
         if self.match == "none":
             gains = np.ones_like(gains)
         guides = conditions.toned(plain, gains)
         composite = conditions.composite(replace(small, lead=0), guides)
         new = slice(clip.lead, None)
         fine = conditions.toned(drawn[new], gains[new]) if self.enlarged > 1 else guides[new]
+        around = [
+            Surroundings.of(*each)
+            for each in zip(clip.context[new], clip.hidden[new], fine, strict=True)
+        ]
+        hair = _grown(memory.hair, around)
         return FaceSketch(
             replacer=self,
             clip=small,
@@ -103,10 +117,11 @@ class FaceReplacer:
             composite=composite[new],
             guides=guides[new],
             fine=fine,
-            film=(clip.context[new], clip.hidden[new]),
+            around=around,
+            hair=hair,
             light=light[new],
             seed=seed,
-            memory=tone,
+            memory=Memory(tone, hair[-1]),
         )
 
     def guides(self, clip: Clip, seed: int) -> list[Guide]:
@@ -131,12 +146,14 @@ class FaceSketch:
     """Of the N new crops."""
     fine: list[Guide]
     """The same at the size of the result."""
-    film: tuple[NDArray[np.uint8], NDArray[np.bool_]]
-    """`context` and `hidden` of the N new crops at that size, in the film's own light."""
+    around: list[Surroundings]
+    """The film around them at that size, in its own light."""
+    hair: list[Hair]
+    """Of the track at each of them."""
     light: NDArray[np.float32]
     """(N,) how much more light the clip was given than the film has."""
     seed: int
-    memory: Tone
+    memory: Memory
     """Of the track, up to the last of these crops."""
 
     @torch.no_grad()
@@ -158,8 +175,8 @@ class FaceSketch:
         blended = conditions.blended(painted, self.clip)
         finished = conditions.enlarged(blended, self.guides, self.fine)
         dimmed = conditions.dimmed(finished, self.light)
-        layers = zip(dimmed, *self.film, self.fine, strict=True)
-        return np.stack([surrounded(*each) for each in layers])
+        framed = zip(self.around, dimmed, self.hair, strict=True)
+        return np.stack([around.around(crop, hair) for around, crop, hair in framed])
 
     def _filled(self, sparse: Sparse) -> NDArray[np.uint8]:
         """Crops (N, S, S, 3): what painting changes of drawings is diffused at key frames only.
@@ -197,3 +214,11 @@ class FaceSketch:
         if self.replacer.init == "source":
             return self.replacer.painter.encoded(source(self.clip)[which])
         return drawn if self.replacer.init == "guide" else 0.0
+
+
+def _grown(before: Hair, crops: Sequence[Surroundings]) -> list[Hair]:
+    """The hair of a track at each of N crops: what they show all in all comes little by little."""
+    after = before
+    for crop in crops:
+        after = crop.after(after)
+    return [before.towards(after, (at + 1) / len(crops)) for at in range(len(crops))]

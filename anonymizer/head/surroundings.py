@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from anonymizer.head.composite import belongs, continued
 from anonymizer.head.guide import Guide
+from anonymizer.head.hair import Hair
 
 Array = NDArray[np.float32]
 
@@ -38,7 +39,7 @@ WALL: Final = (0.3, 0.7)
 """How little of what is mirrored may belong to a head to be the wall, and how much to be none."""
 FAINT: Final = 0.15
 """What belongs to a head no more than this says nothing of how hair and skin look."""
-DARK: Final = 0.2
+DARK: Final = 0.1
 """Share of the hair seen that is as dark as that inside: light falls on what is outside."""
 SHADE: Final = 0.05
 """How fast lighter hair counts less for how it is inside; of 2."""
@@ -69,66 +70,98 @@ SOLID: Final = 0.97
 """Coverage from which a painting shows nothing but the drawn face."""
 
 
-def surrounded(
-    painted: NDArray[np.uint8],
-    context: NDArray[np.uint8],
-    hidden: NDArray[np.bool_],
-    guide: Guide,
-) -> NDArray[np.uint8]:
-    """A painting (S, S, 3) cut out along the drawn face, and the film gone on around it.
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Surroundings:
+    """What is seen around the blank of a crop of S pixels. Most of it is at half the size, s."""
 
-    Towards the face's edge a painting shows some of what it was laid over before; there its colours
-    of farther inside go on instead. Where there is hair beside it, hair frames the face.
+    context: NDArray[np.uint8]
+    """(S, S, 3) the film; nothing is read where it is hidden."""
+    hidden: NDArray[np.bool_]
+    """(S, S) where the film may not be read."""
+    guide: Guide
+    """The drawn head at this size."""
+    solid: NDArray[np.bool_]
+    """(S, S) where a painting shows nothing but the drawn face."""
+    seen: Array
+    """(s, s, 3) the film in [-1, 1], 0 where it is hidden."""
+    near: Array
+    """(s, s) weights of what is close to the blank."""
+    hair: Array
+    """(s, s) how much of what is seen belongs to the head."""
+    upper: Array
+    """(s, s) how far above the middle of the face."""
+    dark: Array
+    """(s, s) weights of what says how hair looks inside."""
+    above: Array
+    """(s, s) how much hair there is above each place."""
 
-    Args:
-        painted: (S, S, 3); kept as it is where nothing is hidden.
-        context: (S, S, 3) the film; nothing is read where it is hidden.
-        hidden: (S, S) where the film may not be read.
-        guide: The drawn head at this size.
-    """
-    solid = cv2.erode((guide.coverage > SOLID).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
-    own = painted.astype(np.float32) / 127.5 - 1
-    seen = np.where(hidden[..., None], 0, context.astype(np.float32) / 127.5 - 1)
-    skin = continued(own[HALF], solid[HALF])
-    around, hairy = _around(seen, hidden, guide.head[HALF], skin, solid[HALF])
-    wide = np.where(_above_chin(guide.framed), guide.coverage - guide.framed, 0).clip(0, None)
-    edge = guide.framed + (1 - hairy) * wide
-    face = np.where(solid[..., None], own, _larger(skin, len(hidden)))
-    laid = around + edge[..., None] * (face - around)
-    levels = ((laid + 1) * 127.5).round().clip(0, 255).astype(np.uint8)
-    return np.where(hidden[..., None], levels, painted)
+    @classmethod
+    def of(
+        cls, context: NDArray[np.uint8], hidden: NDArray[np.bool_], guide: Guide
+    ) -> Surroundings:
+        """Around what is `hidden` (S, S) of the film `context` (S, S, 3)."""
+        solid = cv2.erode((guide.coverage > SOLID).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+        seen, known = _seen(context[HALF], hidden[HALF]), ~hidden[HALF]
+        near = _nearness(known)
+        hair = belongs(seen, known, _smooth(guide.head[HALF]))
+        upper = _above_middle(solid[HALF] & ~known)
+        dark = _inside(seen, np.where(hair > FAINT, near * hair, 0), upper)
+        return cls(context, hidden, guide, solid, seen, near, hair, upper, dark, _above(hair))
+
+    def after(self, hair: Hair) -> Hair:
+        """The hair of a track with what is seen here."""
+        weights = self.dark * self.upper
+        weight = float(weights.sum())
+        colour = np.einsum("hwc,hw->c", self.seen, weights) / max(weight, 1e-6)
+        columns = np.flatnonzero(self.solid[HALF].any(0))
+        top = self.solid[HALF].argmax(0)[columns]
+        crown = _rise(self.above[top, columns], HAIRY).mean() if len(columns) else 0.0
+        return hair.after(float(crown), colour, weight / len(self.dark))
+
+    def around(self, painted: NDArray[np.uint8], track: Hair) -> NDArray[np.uint8]:
+        """A painting (S, S, 3) cut out along the drawn face, and the film gone on around it.
+
+        Towards the face's edge a painting shows some of what it was laid over before; there its
+        colours of farther inside go on instead. Where there is hair beside it, or was in the track,
+        hair frames the face. The painting is kept as it is where nothing is hidden.
+        """
+        hidden, solid, guide = self.hidden, self.solid, self.guide
+        own = painted.astype(np.float32) / 127.5 - 1
+        skin = continued(own[HALF], solid[HALF])
+        around, hairy = self._film(skin, track)
+        wide = np.where(_above_chin(guide.framed), guide.coverage - guide.framed, 0).clip(0, None)
+        edge = guide.framed + (1 - hairy) * wide
+        face = np.where(solid[..., None], own, _larger(skin, len(hidden)))
+        laid = around + edge[..., None] * (face - around)
+        levels = ((laid + 1) * 127.5).round().clip(0, 255).astype(np.uint8)
+        return np.where(hidden[..., None], levels, painted)
+
+    def _film(self, skin: Array, track: Hair) -> tuple[Array, Array]:
+        """What is around a face of some `skin` (s, s, 3): (S, S, 3); how much of it is hair."""
+        hidden, face, seen, size = self.hidden, self.solid[HALF], self.seen, len(self.hidden)
+        known, upper = ~hidden[HALF], self.upper
+        mirror = _Mirror.over(hidden, _larger(upper, size))
+        shares = continued(self.hair[..., None], self.near)[..., 0]
+        hairy = _rise(_even(shares), HAIRY)
+        crown = upper * np.maximum(_rise(self.above, HAIRY), track.crown)
+        shape = _silhouette(_smooth(self.guide.head[HALF]), self.above, hairy)
+        skull = np.maximum(hairy, upper) * shape * _walled(mirror, shares, hairy)
+        bare = face & ~known & (upper == 0)
+        on_head = continued(np.where(bare[..., None], skin, seen), np.where(bare, BARE, self.dark))
+        lock = continued(seen, self.dark)
+        if track.weight:
+            lock += upper[..., None] * (track.colour - lock)
+        on_head += np.maximum(hairy, crown)[..., None] * (lock - on_head)
+        around = _larger(continued(seen, self.near), size)
+        film = mirror.picture(_seen(self.context, hidden))
+        around += mirror.trust[..., None] * (film - around)
+        around += _larger(skull, size)[..., None] * (_larger(on_head, size) - around)
+        return around, _larger(np.maximum(hairy, upper * track.crown), size)
 
 
-def _around(
-    seen: Array,
-    hidden: NDArray[np.bool_],
-    head: NDArray[np.bool_],
-    skin: Array,
-    face: NDArray[np.bool_],
-) -> tuple[Array, Array]:
-    """What is around the face (S, S, 3), and how much of it is hair (S, S).
-
-    `head`, `skin` and `face` are at half the size.
-    """
-    seen_half, known, size = seen[HALF], ~hidden[HALF], len(hidden)
-    upper = _above_middle(face & ~known)
-    mirror = _Mirror.over(hidden, _larger(upper, size))
-    near, head = _nearness(known), _smooth(head)
-    hair = belongs(seen_half, known, head)
-    shares = continued(hair[..., None], near)[..., 0]
-    hairy = _rise(_even(shares), HAIRY)
-    above = _above(hair)
-    shape = _silhouette(head, above, hairy)
-    skull = np.maximum(hairy, upper) * shape * _walled(mirror, shares, hairy)
-    bare = face & ~known & (upper == 0)
-    weights = _inside(seen_half, np.where(hair > FAINT, near * hair, 0))
-    on_head = continued(np.where(bare[..., None], skin, seen_half), np.where(bare, BARE, weights))
-    covered = np.maximum(hairy, upper * _rise(above, HAIRY))[..., None]
-    on_head += covered * (continued(seen_half, weights) - on_head)
-    around = _larger(continued(seen_half, near), size)
-    around += mirror.trust[..., None] * (mirror.picture(seen) - around)
-    around += _larger(skull, size)[..., None] * (_larger(on_head, size) - around)
-    return around, _larger(hairy, size)
+def _seen(context: NDArray[np.uint8], hidden: NDArray[np.bool_]) -> Array:
+    """A film (h, w, 3) in [-1, 1], 0 where it is hidden."""
+    return np.where(hidden[..., None], 0, context.astype(np.float32) / 127.5 - 1)
 
 
 def _above(hair: Array) -> Array:
@@ -137,12 +170,16 @@ def _above(hair: Array) -> Array:
     return _even(np.maximum.accumulate(cv2.dilate(hair, side), axis=0))
 
 
-def _inside(seen: Array, weights: Array) -> Array:
-    """Weights (s, s) of hair and skin that are seen, less for lighter: inside is no light."""
+def _inside(seen: Array, weights: Array, upper: Array) -> Array:
+    """Weights (s, s) of hair and skin that are seen, in the upper part less for what is lighter.
+
+    Inside there is no light.
+    """
     luma = seen.mean(-1)
-    there = luma[weights > 0]
+    there = luma[(weights > 0) & (upper > 0)]
     dark = np.quantile(there, DARK) if there.size else 0.0
-    return np.asarray(weights * np.exp((dark - luma).clip(None, 0) / SHADE), np.float32)
+    shade = np.exp((dark - luma).clip(None, 0) / SHADE)
+    return np.asarray(weights * (1 + upper * (shade - 1)), np.float32)
 
 
 def _even(shares: Array) -> Array:

@@ -156,3 +156,29 @@ def test_the_mouth_between_key_frames_opens_as_it_is_drawn(face):
     drawn = sketch.moving.pixels[place].mean((1, 2, 3))
     seen = result[place].mean((1, 2, 3))
     assert np.corrcoef(drawn, seen)[0, 1] > 0.9
+
+
+def capped(jaws: int, *, hair: bool):
+    """Crops of a face in front of a wall, with or without dark hair to be seen above it."""
+    still = clip(*[0.0] * jaws)
+    pixels = np.full_like(still.pixels, 150)
+    if hair:
+        first = int(np.flatnonzero(still.hidden[0].any(1))[0])
+        pixels[:, : max(first, 1), tiny.SIZE // 4 : 3 * tiny.SIZE // 4] = 20
+    return replace(still, pixels=pixels, context=np.where(still.hidden[..., None], 0, pixels))
+
+
+def test_hair_seen_once_stays_when_the_film_shows_none(face):
+    first = face.sketch(capped(12, hair=True), 5)
+    then = face.continued(capped(4, hair=False), 5, first.memory)
+    alone = face.sketch(capped(4, hair=False), 5)
+    crowns = [hair.crown for hair in then.hair]
+    assert min(crowns) > 0.5 > 0 == max(hair.crown for hair in alone.hair)
+    assert crowns == sorted(crowns, reverse=True)
+    assert then.memory.hair.crown == crowns[-1]
+
+
+def test_hair_is_there_from_the_first_frame_of_a_track(face):
+    hair = face.sketch(capped(12, hair=True), 5).hair
+    assert len({each.crown for each in hair}) == 1
+    assert hair[0].crown > 0.5

@@ -3,10 +3,12 @@ import pytest
 
 from anonymizer.head.composite import belongs
 from anonymizer.head.guide import Guide
-from anonymizer.head.surroundings import surrounded
+from anonymizer.head.hair import COMES, Hair
+from anonymizer.head.surroundings import Surroundings
 
 SIZE = 96
 WALL, HAIR, SKIN = (40, 90, 160), (30, 20, 10), (200, 150, 120)
+NONE = Hair()
 
 
 def ellipse(height: float, width: float, middle: tuple[float, float] = (50, 47)) -> np.ndarray:
@@ -19,6 +21,16 @@ def guide(face: np.ndarray, head: np.ndarray, framed: np.ndarray | None = None) 
     normals[head, 2] = 1
     free = face if framed is None else framed
     return Guide(np.zeros_like(normals), face.astype(np.float32), normals, free.astype(np.float32))
+
+
+def surrounded(
+    painted: np.ndarray,
+    film: np.ndarray,
+    hidden: np.ndarray,
+    drawn: Guide,
+    hair: Hair | None = None,
+) -> np.ndarray:
+    return Surroundings.of(film, hidden, drawn).around(painted, hair or Hair())
 
 
 def flat(colour: tuple[int, int, int]) -> np.ndarray:
@@ -268,3 +280,76 @@ def test_strands_above_a_face_end_sooner_than_what_is_below_it():
     result = surrounded(flat(SKIN), stripes, HIDDEN, drawn)[:, 41:54, 0].astype(float)
     above, below = result[28:31].std(axis=1), result[69:72].std(axis=1)
     assert above.max() < 9 < 12 < below.min()
+
+
+REMEMBERED = Hair(1, np.array(HAIR, np.float32) / 127.5 - 1, 1)
+
+
+def test_hair_that_the_track_has_shown_is_there_when_the_film_shows_none():
+    result = surrounded(flat(SKIN), flat(WALL), HIDDEN, guide(FACE, HEAD), REMEMBERED)
+    crown = ellipse(28, 18) & ~ellipse(24, 17) & (rows() < 32)
+    assert np.abs(result[crown].astype(int) - HAIR).mean() < 25
+
+
+def test_hair_that_the_track_has_shown_frames_the_forehead_and_not_the_chin():
+    framed = guide(FACE, HEAD, framed=ellipse(19, 12).astype(np.float32))
+    result = surrounded(flat(SKIN), flat(WALL), HIDDEN, framed, REMEMBERED).astype(int)
+    rim = FACE & ~ellipse(20, 14)
+    upper, lower = result[rim & (rows() < 34)], result[rim & (abs(rows() - 56) < 3)]
+    assert np.abs(upper - HAIR).mean() < 20
+    assert np.abs(lower - SKIN).mean() < 20
+
+
+def test_hair_has_the_colour_of_the_track_above_a_face():
+    """One of many frames, in which a lamp shines on it."""
+    light = np.array((120, 110, 100))
+    cap = (rows() < 24) & ellipse(46, 34)
+    film = np.where(cap[..., None], flat(tuple(light)), flat(WALL))
+    drawn = guide(ellipse(16, 14, (58, 47)), HEAD)
+    result = surrounded(flat(SKIN), film, HIDDEN, drawn, REMEMBERED).astype(int)
+    assert np.abs(result[30:38, 41:54] - HAIR).mean() < 15
+
+
+def evidence(film: np.ndarray, hidden: np.ndarray = HIDDEN, drawn: Guide | None = None) -> Hair:
+    return Surroundings.of(film, hidden, drawn or guide(FACE, HEAD)).after(Hair())
+
+
+def test_hair_above_a_face_is_remembered_with_its_colour():
+    cap = (rows() < 24) & ellipse(46, 34)
+    hair = evidence(np.where(cap[..., None], flat(HAIR), flat(WALL)))
+    assert hair.crown == pytest.approx(COMES, rel=0.1)
+    np.testing.assert_allclose((hair.colour + 1) * 127.5, HAIR, atol=2)
+    assert 0.05 < hair.weight < 2
+
+
+def test_a_wall_above_a_face_is_no_hair():
+    hair = evidence(flat(WALL))
+    assert (hair.crown, hair.weight) == (0, 0)
+
+
+def test_a_collar_says_nothing_of_hair():
+    collar = np.where((rows() > 70)[..., None], flat((10, 200, 10)), flat(WALL))
+    hair = evidence(collar)
+    assert (hair.crown, hair.weight) == (0, 0)
+
+
+@pytest.mark.parametrize("hidden", [np.ones((SIZE, SIZE), bool), np.zeros((SIZE, SIZE), bool)])
+def test_no_hair_is_seen_where_all_is_hidden_or_no_face_is(hidden):
+    nobody = guide(np.zeros_like(FACE), np.zeros_like(FACE))
+    for drawn in (guide(FACE, HEAD), nobody):
+        hair = evidence(flat(WALL), hidden, drawn)
+        assert (hair.crown, hair.weight) == (0, 0)
+
+
+def test_what_is_hidden_is_not_remembered():
+    film = np.random.default_rng(4).integers(0, 256, (SIZE, SIZE, 3), np.uint8)
+    one, other = evidence(film), evidence(np.where(HIDDEN[..., None], 255 - film, film))
+    assert (one.crown, one.weight) == (other.crown, other.weight)
+    assert (one.colour == other.colour).all()
+
+
+def test_light_hair_counts_beside_a_black_collar():
+    cap = (rows() < 24) & ellipse(46, 34)
+    film = np.where(cap[..., None], flat((220, 200, 150)), flat(WALL))
+    collar = np.where((rows() > 70)[..., None], flat((0, 0, 0)), film)
+    assert evidence(collar).weight == pytest.approx(evidence(film).weight, rel=0.2)
