@@ -220,5 +220,5 @@ def _grown(before: Hair, crops: Sequence[Surroundings]) -> list[Hair]:
     """The hair of a track at each of N crops: what they show all in all comes little by little."""
     after = before
     for crop in crops:
-        after = crop.after(after)
+        after = after.after(crop.own)
     return [before.towards(after, (at + 1) / len(crops)) for at in range(len(crops))]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,29 +20,53 @@ ENOUGH: Final = 0.1
 """Weight of hair, in mean pixels of a row, that says as much of its colour as the track does."""
 STEADY: Final = 25
 """Frames of so much hair that its colour is the mean of, about."""
+SHINE: Final = 0.15
+"""How fast hair counts less the lighter it is than what is known: light falls on it. Of 2."""
+FINE: Final = 2.0
+"""Sigma in pixels, at half the size, of what is too coarse for strands."""
+GRAINY: Final = 0.6
+"""Share of the grain that is seen with which strands are drawn: noise is part of it."""
+MOST: Final = 0.2
+"""Grain that they are drawn with at most."""
+CENTRE: Final = (0.5, 0.62)
+"""Column and row that strands point away from, as shares of S: the face's."""
+STRANDS: Final = 2.0
+"""Strands around a face for each pixel of S."""
+LENGTHS: Final = 6
+"""Strands one after another over a distance of S."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hair:
-    """What is known of it so far."""
+    """What is seen of it in a frame, or known of a track so far."""
 
     crown: float = 0.0
     """How much there is above the face, in [0, 1]."""
     colour: Array = field(default_factory=lambda: np.zeros(3, np.float32))
     """(3,) in [-1, 1], of the hair that is not in the light."""
+    grain: float = 0.0
+    """How much lighter or darker strands are than all of it, as a share of its light."""
     weight: float = 0.0
-    """What the colour is the mean of."""
+    """What colour and grain are the means of, in pixels a row."""
 
-    def after(self, crown: float, colour: NDArray[np.floating], weight: float) -> Hair:
-        """With one more frame: `weight` pixels a row of a mean `colour` (3,)."""
-        rate = COMES if crown > self.crown else GOES
+    def after(self, seen: Hair) -> Hair:
+        """With one more frame."""
+        rate = COMES if seen.crown > self.crown else GOES
+        lighter = max(0.0, float((seen.colour - self.colour).mean())) if self.weight else 0.0
+        weight = seen.weight * float(np.exp(-lighter / SHINE))
         total = min(self.weight, STEADY * ENOUGH) + weight
-        step = (colour - self.colour) * (weight / max(total, 1e-6))
+        share = weight / max(total, 1e-9)
         return Hair(
-            self.crown + rate * (crown - self.crown),
-            np.asarray(self.colour + step, np.float32),
+            self.crown + rate * (seen.crown - self.crown),
+            np.asarray(self.colour + share * (seen.colour - self.colour), np.float32),
+            self.grain + share * (seen.grain - self.grain),
             total,
         )
+
+    @property
+    def contrast(self) -> float:
+        """How much lighter or darker strands are drawn, as a share of the hair's light."""
+        return min(GRAINY * self.grain, MOST)
 
     def towards(self, later: Hair, share: float) -> Hair:
         """Between this, at 0, and a later one, at 1."""
@@ -49,5 +75,33 @@ class Hair:
         return Hair(
             self.crown + share * (later.crown - self.crown),
             self.colour + np.float32(share) * (later.colour - self.colour),
+            self.grain + share * (later.grain - self.grain),
             self.weight + share * (later.weight - self.weight),
         )
+
+
+def grain_of(seen: Array, there: NDArray[np.bool_], weights: Array) -> float:
+    """How much fine structure there is in hair that is seen (s, s, 3), as a share of its light.
+
+    `there` (s, s) is where it is, `weights` (s, s) how much each place of it counts.
+    """
+    light, known = seen.mean(-1) + 1, there.astype(np.float32)
+    around, share = (cv2.GaussianBlur(each, (0, 0), FINE) for each in (light * known, known))
+    other = light * np.maximum(share, 1e-6) / np.maximum(around, 1e-3) - 1
+    return float(np.sqrt((np.square(other) * weights).sum() / max(float(weights.sum()), 1e-6)))
+
+
+@lru_cache
+def strands(size: int) -> Array:
+    """Lighter and darker strands (S, S), of mean 0 and spread 1, combed back from a face.
+
+    They are the same in every crop, and so stay where they are on a head that moves.
+    """
+    row, column = np.indices((size, size), np.float32) / size
+    across, up = column - CENTRE[0], CENTRE[1] - row
+    along = LENGTHS * np.hypot(across, up)
+    turn = (np.arctan2(across, up) / np.pi + 1) / 2
+    count = max(1, round(STRANDS * size))
+    levels = np.random.default_rng(0).standard_normal((count, LENGTHS)).astype(np.float32)
+    found = cv2.remap(levels, along, turn * count, cv2.INTER_CUBIC, borderMode=cv2.BORDER_WRAP)
+    return np.asarray((found - found.mean()) / found.std(), np.float32)

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from anonymizer.head.composite import belongs, continued
 from anonymizer.head.guide import Guide
-from anonymizer.head.hair import Hair
+from anonymizer.head.hair import Hair, grain_of, strands
+from anonymizer.head.reflection import Reflection, rise
 
 Array = NDArray[np.float32]
 
@@ -25,14 +26,6 @@ EDGE: Final = 1 / 64
 """How fast pixels farther from the blank count less for what goes on inside, as a share of S."""
 REACH: Final = 3
 """From so many times that distance on they do not count."""
-TURNED: Final = 0.2
-"""The film at a depth d in the blank is that at so many d before it: hair is often a thin strip."""
-CLEAR: Final = 1.0
-"""Pixels by which what is mirrored is farther outside, so that nothing hidden is mixed in."""
-DEPTH: Final = (0.12, 0.25)
-"""Depths, as shares of S, from which what is mirrored fades, and at which it is gone."""
-ROOTS: Final = (0.07, 0.11)
-"""The same above the middle of a face, where strands would point away from it."""
 HAIRY: Final = (0.35, 0.65)
 """Shares of hair at the edge of what is hidden from which there is some inside, and only that."""
 WALL: Final = (0.3, 0.7)
@@ -64,8 +57,6 @@ HALF: Final = np.s_[::2, ::2]
 BARE: Final = 0.25
 """Weight of the lower half of a face for what the skull beside it looks like; the upper half has
 none, so that it is not bare above and beside the forehead where hair is seen anywhere near."""
-SURE: Final = 0.99
-"""Share of known pixels from which a mirrored one is known."""
 SOLID: Final = 0.97
 """Coverage from which a painting shows nothing but the drawn face."""
 
@@ -108,15 +99,17 @@ class Surroundings:
         dark = _inside(seen, np.where(hair > FAINT, near * hair, 0), upper)
         return cls(context, hidden, guide, solid, seen, near, hair, upper, dark, _above(hair))
 
-    def after(self, hair: Hair) -> Hair:
-        """The hair of a track with what is seen here."""
+    @property
+    def own(self) -> Hair:
+        """What is seen here of the hair above the face."""
         weights = self.dark * self.upper
         weight = float(weights.sum())
         colour = np.einsum("hwc,hw->c", self.seen, weights) / max(weight, 1e-6)
         columns = np.flatnonzero(self.solid[HALF].any(0))
         top = self.solid[HALF].argmax(0)[columns]
-        crown = _rise(self.above[top, columns], HAIRY).mean() if len(columns) else 0.0
-        return hair.after(float(crown), colour, weight / len(self.dark))
+        crown = rise(self.above[top, columns], HAIRY).mean() if len(columns) else 0.0
+        grain = grain_of(self.seen, self.hair > FAINT, weights)
+        return Hair(float(crown), colour, grain, weight / len(weights))
 
     def around(self, painted: NDArray[np.uint8], track: Hair) -> NDArray[np.uint8]:
         """A painting (S, S, 3) cut out along the drawn face, and the film gone on around it.
@@ -140,10 +133,10 @@ class Surroundings:
         """What is around a face of some `skin` (s, s, 3): (S, S, 3); how much of it is hair."""
         hidden, face, seen, size = self.hidden, self.solid[HALF], self.seen, len(self.hidden)
         known, upper = ~hidden[HALF], self.upper
-        mirror = _Mirror.over(hidden, _larger(upper, size))
+        mirror = Reflection.over(hidden, _larger(upper, size))
         shares = continued(self.hair[..., None], self.near)[..., 0]
-        hairy = _rise(_even(shares), HAIRY)
-        crown = upper * np.maximum(_rise(self.above, HAIRY), track.crown)
+        hairy = rise(_even(shares), HAIRY)
+        crown = upper * np.maximum(rise(self.above, HAIRY), track.crown)
         shape = _silhouette(_smooth(self.guide.head[HALF]), self.above, hairy)
         skull = np.maximum(hairy, upper) * shape * _walled(mirror, shares, hairy)
         bare = face & ~known & (upper == 0)
@@ -151,11 +144,15 @@ class Surroundings:
         lock = continued(seen, self.dark)
         if track.weight:
             lock += upper[..., None] * (track.colour - lock)
-        on_head += np.maximum(hairy, crown)[..., None] * (lock - on_head)
+        covered = np.maximum(hairy, crown)
+        on_head += covered[..., None] * (lock - on_head)
         around = _larger(continued(seen, self.near), size)
         film = mirror.picture(_seen(self.context, hidden))
         around += mirror.trust[..., None] * (film - around)
-        around += _larger(skull, size)[..., None] * (_larger(on_head, size) - around)
+        on_head = _larger(on_head, size)
+        light = track.contrast * _larger(crown, size) * strands(size)
+        on_head += light[..., None] * (on_head + 1)
+        around += _larger(skull, size)[..., None] * (on_head - around)
         return around, _larger(np.maximum(hairy, upper * track.crown), size)
 
 
@@ -186,53 +183,7 @@ def _even(shares: Array) -> Array:
     return np.asarray(cv2.GaussianBlur(shares, (0, 0), EVEN * len(shares)), np.float32)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Mirror:
-    """Where the film goes on from, inside what is hidden of it."""
-
-    columns: Array
-    rows: Array
-    """(S, S) the place outside that is seen at each place inside."""
-    depth: Array
-    """(S, S) how far inside that is, in pixels; 0 outside."""
-    trust: Array
-    """(S, S) in [0, 1], less deep inside; 0 where the mirrored place is hidden, too."""
-
-    @classmethod
-    def over(cls, hidden: NDArray[np.bool_], upper: Array) -> _Mirror:
-        """The mirror along the edge of what is hidden (S, S), of roots where it is `upper`."""
-        size = len(hidden)
-        distance = cv2.distanceTransform(hidden.astype(np.uint8), cv2.DIST_L2, 5)
-        depth = np.asarray(np.minimum(distance, size), np.float32)  # without an edge there is none
-        smooth = cv2.GaussianBlur(depth, (0, 0), size / 64)
-        across = np.asarray(cv2.Sobel(smooth, cv2.CV_32F, 1, 0, ksize=3), np.float32)
-        down = np.asarray(cv2.Sobel(smooth, cv2.CV_32F, 0, 1, ksize=3), np.float32)
-        back = (depth * (1 + TURNED) + CLEAR) / np.maximum(np.hypot(across, down), 1e-3)
-        row, column = np.indices(hidden.shape)
-        columns = np.asarray(column - across * back, np.float32)
-        rows = np.asarray(row - down * back, np.float32)
-        known = _remapped((~hidden).astype(np.float32), columns, rows)
-        faded = _rise(depth / size, DEPTH)
-        faded += upper * (_rise(depth / size, ROOTS) - faded)
-        trust = hidden * (known > SURE) * (1 - faded)
-        return cls(columns, rows, depth, trust.astype(np.float32))
-
-    def picture(self, seen: Array) -> Array:
-        """A picture (s, s) or (s, s, C) in the mirror; a smaller one is as much smaller inside."""
-        step = -(-len(self.depth) // len(seen))
-        columns, rows = (
-            np.asarray(axis[::step, ::step] / step, np.float32)
-            for axis in (self.columns, self.rows)
-        )
-        return _remapped(seen, columns, rows)
-
-
-def _remapped(picture: Array, columns: Array, rows: Array) -> Array:
-    mirrored = cv2.remap(picture, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-    return np.asarray(mirrored, np.float32)
-
-
-def _walled(mirror: _Mirror, shares: Array, hairy: Array) -> Array:
+def _walled(mirror: Reflection, shares: Array, hairy: Array) -> Array:
     """Where the mirror shows the wall, (s, s) at half the size, but not close to its edge.
 
     `shares` (s, s) is how much of what is near belongs to the head; where it is `hairy` the edge
@@ -242,7 +193,7 @@ def _walled(mirror: _Mirror, shares: Array, hairy: Array) -> Array:
     belonging = np.where(depth > 0, mirror.trust[HALF] * mirror.picture(shares), 1)
     least = cv2.erode(belonging, np.ones((3, 3), np.uint8))
     inside = depth / (TRUSTED * len(mirror.depth))
-    return np.asarray((1 - _rise(least, WALL)) * np.maximum(inside.clip(0, 1), hairy), np.float32)
+    return np.asarray((1 - rise(least, WALL)) * np.maximum(inside.clip(0, 1), hairy), np.float32)
 
 
 def _silhouette(head: NDArray[np.bool_], above: Array, hairy: Array) -> Array:
@@ -254,12 +205,6 @@ def _silhouette(head: NDArray[np.bool_], above: Array, hairy: Array) -> Array:
     thick = cv2.dilate(drawn, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
     whole = np.maximum.reduce([drawn, crown * above, thick * hairy])
     return np.asarray(cv2.GaussianBlur(whole, (0, 0), RIM * len(head)), np.float32)
-
-
-def _rise(values: NDArray[np.floating], between: tuple[float, float]) -> Array:
-    """From 0 to 1 between two values."""
-    low, high = between
-    return np.asarray(((values - low) / (high - low)).clip(0, 1), np.float32)
 
 
 def _above_middle(face: NDArray[np.bool_]) -> Array:

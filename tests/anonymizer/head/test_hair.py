@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 
-from anonymizer.head.hair import Hair
+from anonymizer.head.hair import Hair, strands
 
-DARK, LIGHT = np.full(3, -0.8), np.full(3, 0.4)
+DARKER, DARK, LIGHT = (np.full(3, level) for level in (-0.9, -0.8, 0.4))
 
 
 def seen(frames: int, crown: float, colour: np.ndarray, weight: float, hair: Hair) -> Hair:
     for _ in range(frames):
-        hair = hair.after(crown, colour, weight)
+        hair = hair.after(Hair(crown, colour, 0.1, weight))
     return hair
 
 
@@ -24,19 +24,36 @@ def test_a_head_that_never_shows_hair_has_none():
 
 
 def test_frames_say_as_much_of_the_colour_as_they_show_hair():
-    hair = Hair().after(1, DARK, 0.3).after(1, LIGHT, 0.1).after(1, LIGHT, 0)
-    np.testing.assert_allclose(hair.colour, 0.75 * DARK + 0.25 * LIGHT, atol=1e-6)
+    hair = (
+        Hair()
+        .after(Hair(1, DARK, 0.2, 0.3))
+        .after(Hair(1, DARKER, 0.4, 0.1))
+        .after(Hair(1, LIGHT, 1, 0))
+    )
+    np.testing.assert_allclose(hair.colour, 0.75 * DARK + 0.25 * DARKER, atol=1e-6)
+    assert hair.grain == pytest.approx(0.25)
     assert hair.colour.dtype == np.float32
 
 
 def test_colours_follow_the_light():
-    before = seen(500, 1, DARK, 0.3, Hair())
-    after = seen(60, 1, LIGHT, 0.3, before)
-    assert np.abs(after.colour - LIGHT).max() < 0.1
+    """Out of the shadow, and back."""
+    shadow, sun = np.full(3, -0.8), np.full(3, -0.6)
+    before = seen(500, 1, shadow, 0.3, Hair())
+    there = seen(200, 1, sun, 0.3, before)
+    assert np.abs(there.colour - sun).max() < 0.02
+    assert np.abs(seen(40, 1, shadow, 0.3, there).colour - shadow).max() < 0.02
+
+
+def test_light_on_hair_does_not_make_it_light():
+    """As on a strip that is all to be seen of it now and then."""
+    hair = seen(50, 1, DARK, 0.3, Hair())
+    assert np.abs(seen(200, 1, LIGHT, 0.3, hair).colour - DARK).max() < 0.05
+    late = seen(20, 1, DARK, 0.3, seen(5, 1, LIGHT, 0.3, Hair()))
+    assert np.abs(late.colour - DARK).max() < 0.35
 
 
 def test_no_weight_at_all_is_no_colour():
-    hair = Hair().after(0.5, LIGHT, 0)
+    hair = Hair().after(Hair(0.5, LIGHT, 1, 0))
     assert (hair.weight, hair.colour.tolist()) == (0, [0, 0, 0])
 
 
@@ -44,12 +61,35 @@ def test_no_weight_at_all_is_no_colour():
     ("share", "crown", "level"), [(0, 0.2, -0.8), (0.5, 0.4, -0.2), (1, 0.6, 0.4)]
 )
 def test_what_changes_in_a_chunk_changes_little_by_little(share, crown, level):
-    between = Hair(0.2, DARK, 1).towards(Hair(0.6, LIGHT, 3), share)
+    between = Hair(0.2, DARK, 0.1, 1).towards(Hair(0.6, LIGHT, 0.3, 3), share)
     assert between.crown == pytest.approx(crown)
+    assert between.grain == pytest.approx(0.1 + 0.2 * share)
     assert between.weight == pytest.approx(1 + 2 * share)
     np.testing.assert_allclose(between.colour, level, atol=1e-6)
 
 
 def test_a_track_begins_with_all_that_its_first_chunk_shows():
-    first = Hair().towards(Hair(0.6, LIGHT, 3), 0.1)
+    first = Hair().towards(Hair(0.6, LIGHT, 0, 3), 0.1)
     assert first.crown == 0.6
+
+
+def test_strands_follow_the_grain_that_is_seen_up_to_a_limit():
+    weak, some, much, more = (Hair(grain=grain).contrast for grain in (0, 0.1, 1, 5))
+    assert 0 == weak < some < 0.1 < much == more <= 0.25
+
+
+def test_strands_point_away_from_the_face():
+    levels = strands(256)
+    assert abs(levels.mean()) < 1e-5
+    assert levels.std() == pytest.approx(1, rel=1e-4)
+    above = levels[20:60, 118:138]
+    across, along = np.diff(above, axis=1).std(), np.diff(above, axis=0).std()
+    assert across > 4 * along
+    beside = levels[150:170, 190:230]
+    assert np.diff(beside, axis=0).std() > 4 * np.diff(beside, axis=1).std()
+
+
+@pytest.mark.parametrize("size", [2, 8, 128])
+def test_strands_of_any_size(size):
+    assert np.isfinite(strands(size)).all()
+    assert strands(size).shape == (size, size)

@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from anonymizer.head.composite import belongs
 from anonymizer.head.guide import Guide
-from anonymizer.head.hair import COMES, Hair
+from anonymizer.head.hair import Hair
 from anonymizer.head.surroundings import Surroundings
 
 SIZE = 96
@@ -282,7 +284,7 @@ def test_strands_above_a_face_end_sooner_than_what_is_below_it():
     assert above.max() < 9 < 12 < below.min()
 
 
-REMEMBERED = Hair(1, np.array(HAIR, np.float32) / 127.5 - 1, 1)
+REMEMBERED = Hair(1, np.array(HAIR, np.float32) / 127.5 - 1, weight=1)
 
 
 def test_hair_that_the_track_has_shown_is_there_when_the_film_shows_none():
@@ -311,13 +313,13 @@ def test_hair_has_the_colour_of_the_track_above_a_face():
 
 
 def evidence(film: np.ndarray, hidden: np.ndarray = HIDDEN, drawn: Guide | None = None) -> Hair:
-    return Surroundings.of(film, hidden, drawn or guide(FACE, HEAD)).after(Hair())
+    return Surroundings.of(film, hidden, drawn or guide(FACE, HEAD)).own
 
 
 def test_hair_above_a_face_is_remembered_with_its_colour():
     cap = (rows() < 24) & ellipse(46, 34)
     hair = evidence(np.where(cap[..., None], flat(HAIR), flat(WALL)))
-    assert hair.crown == pytest.approx(COMES, rel=0.1)
+    assert hair.crown == pytest.approx(1, abs=0.05)
     np.testing.assert_allclose((hair.colour + 1) * 127.5, HAIR, atol=2)
     assert 0.05 < hair.weight < 2
 
@@ -353,3 +355,24 @@ def test_light_hair_counts_beside_a_black_collar():
     film = np.where(cap[..., None], flat((220, 200, 150)), flat(WALL))
     collar = np.where((rows() > 70)[..., None], flat((0, 0, 0)), film)
     assert evidence(collar).weight == pytest.approx(evidence(film).weight, rel=0.2)
+
+
+def test_strands_have_the_contrast_of_the_hair_that_is_seen():
+    cap = (rows() < 24) & ellipse(46, 34)
+    strands = np.where((columns() % 4 < 2)[..., None], flat(HAIR), flat((60, 50, 40)))
+    sharp = np.where(cap[..., None], strands, flat(WALL))
+    soft = np.where(cap[..., None], flat(HAIR), flat(WALL))
+    assert evidence(sharp).grain > 0.2 > 0.02 > evidence(soft).grain
+
+
+def test_strands_are_drawn_above_a_face_only():
+    """Long hair is to be seen all around it."""
+    film = np.where(ellipse(46, 42)[..., None], flat((90, 70, 50)), flat(WALL))
+    drawn = guide(ellipse(16, 14, (58, 47)), ellipse(20, 30, (58, 47)))
+    plain, grainy = (
+        surrounded(flat(SKIN), film, HIDDEN, drawn, replace(REMEMBERED, grain=grain))
+        for grain in (0, 0.2)
+    )
+    other = (plain != grainy).any(-1)
+    assert other[40:50].any()
+    assert not other[60:].any()
