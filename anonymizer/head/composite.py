@@ -91,15 +91,20 @@ def belongs(seen: Array, known: NDArray[np.bool_], head: NDArray[np.bool_]) -> A
     of which a little is on the head all the same (`DOUBT`). Where nothing is farther away those on
     the head do, whatever they look like.
     """
-    reach = 2 * round(NEAR * len(known)) + 1
-    near = cv2.dilate((head | ~known).astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
-    far = known & ~near
+    far = farther(known, head)
     if not far.any():
         return np.asarray(known & head, np.float32)
     wall = continued(seen, far)
     apart = np.maximum.reduce(cv2.split(np.abs(seen - wall)))
     other = ((apart - OTHER) / OTHER).clip(0, 1)
-    return np.asarray(known * np.where(head, np.maximum(other, DOUBT), near * other), np.float32)
+    return np.asarray(known * np.where(head, np.maximum(other, DOUBT), ~far * other), np.float32)
+
+
+def farther(known: NDArray[np.bool_], head: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Where known pixels (S, S) are too far away to show the head."""
+    reach = 2 * round(NEAR * len(known)) + 1
+    near = cv2.dilate((head | ~known).astype(np.uint8), np.ones((reach, reach), np.uint8))
+    return np.asarray(known & (near == 0))
 
 
 def structure(guide: Guide) -> Array:

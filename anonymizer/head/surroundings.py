@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer.head.composite import belongs, continued
+from anonymizer.head.composite import belongs, continued, farther
 from anonymizer.head.guide import Guide
 from anonymizer.head.hair import Hair, grain_of, strands
 from anonymizer.head.reflection import Reflection, rise
@@ -32,6 +32,8 @@ WALL: Final = (0.3, 0.7)
 """How little of what is mirrored may belong to a head to be the wall, and how much to be none."""
 FAINT: Final = 0.15
 """What belongs to a head no more than this says nothing of how hair and skin look."""
+WALLED: Final = 0.02
+"""Share of the upper half of a crop that must be behind the head to tell hair from a wall."""
 DARK: Final = 0.1
 """Share of the hair seen that is as dark as that inside: light falls on what is outside."""
 SHADE: Final = 0.05
@@ -85,6 +87,8 @@ class Surroundings:
     """(s, s) weights of what says how hair looks inside."""
     above: Array
     """(s, s) how much hair there is above each place."""
+    wall: float
+    """How sure it is, in [0, 1], what is behind the upper half of the head."""
 
     @classmethod
     def of(
@@ -93,11 +97,12 @@ class Surroundings:
         """Around what is `hidden` (S, S) of the film `context` (S, S, 3)."""
         solid = cv2.erode((guide.coverage > SOLID).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
         seen, known = _seen(context[HALF], hidden[HALF]), ~hidden[HALF]
-        near = _nearness(known)
-        hair = belongs(seen, known, _smooth(guide.head[HALF]))
+        near, head = _nearness(known), _smooth(guide.head[HALF])
+        hair = belongs(seen, known, head)
         upper = _above_middle(solid[HALF] & ~known)
         dark = _inside(seen, np.where(hair > FAINT, near * hair, 0), upper)
-        return cls(context, hidden, guide, solid, seen, near, hair, upper, dark, _above(hair))
+        wall = min(1.0, float(farther(known, head)[: len(known) // 2].mean()) / WALLED)
+        return cls(context, hidden, guide, solid, seen, near, hair, upper, dark, _above(hair), wall)
 
     @property
     def own(self) -> Hair:
@@ -109,7 +114,7 @@ class Surroundings:
         top = self.solid[HALF].argmax(0)[columns]
         crown = rise(self.above[top, columns], HAIRY).mean() if len(columns) else 0.0
         grain = grain_of(self.seen, self.hair > FAINT, weights)
-        return Hair(float(crown), colour, grain, weight / len(weights))
+        return Hair(self.wall * float(crown), colour, grain, self.wall * weight / len(weights))
 
     def around(self, painted: NDArray[np.uint8], track: Hair) -> NDArray[np.uint8]:
         """A painting (S, S, 3) cut out along the drawn face, and the film gone on around it.

@@ -376,3 +376,11 @@ def test_strands_are_drawn_above_a_face_only():
     other = (plain != grainy).any(-1)
     assert other[40:50].any()
     assert not other[60:].any()
+
+
+def test_what_may_be_the_wall_is_not_remembered_as_hair():
+    """Nothing of the film is far enough away from the head to tell."""
+    hidden, drawn = HIDDEN | ~ellipse(38, 34), guide(FACE, ellipse(40, 36))
+    hair = evidence(flat(WALL), hidden, drawn)
+    assert (hair.crown, hair.weight) == (0, 0)
+    assert Surroundings.of(flat(WALL), hidden, drawn).hair.max() == 1
