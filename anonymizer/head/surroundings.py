@@ -32,6 +32,8 @@ WALL: Final = (0.3, 0.7)
 """How little of what is mirrored may belong to a head to be the wall, and how much to be none."""
 FAINT: Final = 0.15
 """What belongs to a head no more than this says nothing of how hair and skin look."""
+UNLIKE: Final = (0.4, 0.7)
+"""Difference in colour, of 2, from which something may be no hair of a track, and is none."""
 WALLED: Final = 0.02
 """Share of the upper half of a crop that must be behind the head to tell hair from a wall."""
 DARK: Final = 0.1
@@ -134,12 +136,21 @@ class Surroundings:
         levels = ((laid + 1) * 127.5).round().clip(0, 255).astype(np.uint8)
         return np.where(hidden[..., None], levels, painted)
 
+    def _likely(self, track: Hair) -> Array:
+        """How likely (s, s) what is taken for hair is some, by that of the track.
+
+        Of use where it is not sure what the wall looks like.
+        """
+        apart = np.abs(self.seen - track.colour).max(-1)
+        return 1 - (1 - self.wall) * track.crown * self.upper * rise(apart, UNLIKE)
+
     def _film(self, skin: Array, track: Hair) -> tuple[Array, Array]:
         """What is around a face of some `skin` (s, s, 3): (S, S, 3); how much of it is hair."""
         hidden, face, seen, size = self.hidden, self.solid[HALF], self.seen, len(self.hidden)
         known, upper = ~hidden[HALF], self.upper
         mirror = Reflection.over(hidden, _larger(upper, size))
-        shares = continued(self.hair[..., None], self.near)[..., 0]
+        hair = self.hair * self._likely(track)
+        shares = continued(hair[..., None], self.near)[..., 0]
         hairy = rise(_even(shares), HAIRY)
         crown = upper * np.maximum(rise(self.above, HAIRY), track.crown)
         shape = _silhouette(_smooth(self.guide.head[HALF]), self.above, hairy)

@@ -384,3 +384,19 @@ def test_what_may_be_the_wall_is_not_remembered_as_hair():
     hair = evidence(flat(WALL), hidden, drawn)
     assert (hair.crown, hair.weight) == (0, 0)
     assert Surroundings.of(flat(WALL), hidden, drawn).hair.max() == 1
+
+
+def test_a_wall_too_near_to_tell_is_no_hair_of_a_track_that_looks_otherwise():
+    hidden, drawn = HIDDEN | ~ellipse(38, 34), guide(ellipse(16, 14, (58, 47)), ellipse(44, 40))
+    light = flat((240, 240, 240))
+    alone = surrounded(flat(SKIN), light, hidden, drawn).astype(int)
+    track = surrounded(flat(SKIN), light, hidden, drawn, REMEMBERED).astype(int)
+    crown = (abs(rows() - 22) < 2) & (abs(columns() - 47) < 8)
+    assert np.abs(track[crown] - HAIR).mean() < 30 < 150 < np.abs(alone[crown] - HAIR).mean()
+
+
+def test_light_on_hair_stays_where_the_wall_is_known():
+    cap = (rows() < 24) & ellipse(46, 34)
+    film = np.where(cap[..., None], flat((230, 220, 210)), flat(WALL))
+    result = surrounded(flat(SKIN), film, HIDDEN, guide(FACE, HEAD), REMEMBERED).astype(int)
+    assert np.abs(result[17:20, 43:52] - (230, 220, 210)).mean() < 20
