@@ -24,7 +24,7 @@ from anonymizer.clusters import insist_on_head, insist_on_room
 from anonymizer.errors import UsageError, VeilframeError
 from anonymizer.manifest import Journal, Row
 from anonymizer.mirror import Entry
-from anonymizer.orders import WORK, Order, alone
+from anonymizer.orders import STATE, WORK, Order, alone
 from anonymizer.settings import Settings
 from anonymizer.tasks import Outcome, Result, Task, Unit, unit_of
 from anonymizer.totals import Run, Summary, summary_of
@@ -63,9 +63,9 @@ def anonymize(
         own = state.absolute() / WORK / secrets.token_hex(4)  # those of a killed run may live on
         trade = _trade(order, settings, own)
         if total is not None:
-            total(sum(1 for _ in _entries(order, state)))
+            total(sum(1 for _ in entries(order)))
         try:
-            units = _units(_entries(order, state), known, again=order.retry_failed)
+            units = _units(entries(order), known, again=order.retry_failed)
             crew = _crew(order, trade)
             ended = _all(crew, Agenda(units, own), known, run, tell, fail_fast=order.fail_fast)
             if ended:
@@ -123,8 +123,9 @@ def _lost(task: Task, late: bool) -> Outcome:
     return Outcome(replace(row, failure=failure, error=why), fresh=True)
 
 
-def _entries(order: Order, state: Path) -> Iterator[Entry]:
-    folds = (state / "LOCK").exists()  # the lock is called "lock"
+def entries(order: Order) -> Iterator[Entry]:
+    """All inputs of a set, and what is to be made of them."""
+    folds = (order.destination / STATE / "LOCK").exists()  # the lock is called "lock"
     source = order.source.absolute()  # a worker may be in another folder
     return mirror.entries(source, output_suffix, only_media=order.only_media, fold=folds)
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,6 +76,14 @@ class Folders:
             raise UsageError(f"{self.outbox}: is a file; results need a folder")
         if inbox.is_relative_to(outbox) or outbox.is_relative_to(inbox):
             raise UsageError(f"{self.outbox}: inbox and outbox must not lie in each other")
+
+    def free(self, path: Path, taken: Collection[Path] = ()) -> Path:
+        """Where the result of a file of the inbox goes: a name that no other one has."""
+        from anonymizer.video.encoding import output_suffix
+
+        film = path.suffix.lower() not in IMAGES
+        suffix = output_suffix(path.suffix) if film else path.suffix
+        return _free(self.outbox / path.with_name(f"{path.stem}{MARK}{suffix}"), taken)
 
 
 @dataclass(slots=True)
@@ -187,7 +195,7 @@ class Watcher:
         entry = self.known.get(stamp)
         source = self.folders.inbox / stamp.path
         killed = entry is not None and entry.status == "working"  # a result may be there, of ours
-        output = entry.output if killed and entry and entry.output else self._free_output(stamp)
+        output = entry.output if killed and entry and entry.output else self._named(stamp)
         self.known.begin(stamp, output)
         self.tell(Event("started", stamp.path, output))
         start = time.monotonic()
@@ -215,15 +223,8 @@ class Watcher:
             raise JobError(destination, "leads out of the outbox by a link; remove the link")
         return destination
 
-    def _free_output(self, stamp: Stamp) -> str:
-        """A name in the outbox that no other file of that name has taken."""
-        from anonymizer.video.encoding import output_suffix
-
-        path = Path(stamp.path)
-        film = path.suffix.lower() not in IMAGES
-        suffix = output_suffix(path.suffix) if film else path.suffix
-        wanted = self.folders.outbox / path.with_name(f"{path.stem}{MARK}{suffix}")
-        return _free(wanted).relative_to(self.folders.outbox).as_posix()
+    def _named(self, stamp: Stamp) -> str:
+        return self.folders.free(Path(stamp.path)).relative_to(self.folders.outbox).as_posix()
 
     def _again(self, stamp: Stamp, reason: str, tries: int) -> None:
         if tries >= TRIES:
@@ -264,10 +265,10 @@ def _unchanged(stamp: Stamp, inbox: Path) -> bool:
         return False
 
 
-def _free(path: Path) -> Path:
+def _free(path: Path, taken: Collection[Path] = ()) -> Path:
     """The path, or the first of ``NAME-2.EXT``, ``NAME-3.EXT`` that nothing has."""
     number, free = 1, path
-    while os.path.lexists(free):
+    while os.path.lexists(free) or free in taken:
         number += 1
         free = path.with_name(f"{path.stem}-{number}{path.suffix}")
     return free

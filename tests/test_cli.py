@@ -89,7 +89,7 @@ def test_a_report_is_written_beside_the_film(tmp_path):
     page = (tmp_path / "in_anonymized.report.html").read_text()
     assert "in.mp4 → in_anonymized.mp4" in page
     assert str(tmp_path) not in page
-    code, out, _ = anonymize("run", tmp_path, "--dry-run")
+    code, out, _ = anonymize("run", tmp_path, "--dry-run", "--overwrite")
     assert (code, out.count("->")) == (0, 1)  # reports are no inputs
 
 

@@ -20,6 +20,7 @@ from anonymizer.commands.console import (
     DOUBT,
     FAILED,
     AsJson,
+    DryRun,
     Quiet,
     Verbose,
     err,
@@ -28,11 +29,13 @@ from anonymizer.commands.console import (
     out,
 )
 from anonymizer.commands.options import with_settings
+from anonymizer.commands.rehearsal import Step, rehearse
 from anonymizer.errors import UsageError
 from anonymizer.settings import Settings
 
 if TYPE_CHECKING:
     from anonymizer.manifest import Row
+    from anonymizer.mirror import Entry
     from anonymizer.totals import Summary
 
     Tell = Callable[[Row, bool], None]
@@ -85,6 +88,7 @@ def dataset(
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Anonymize a dataset; run it again to go on (docs/datasets.md)."""
     log(verbose)
@@ -107,6 +111,9 @@ def dataset(
     )
     if card is not None:
         _check_card(card, source)
+    if dry_run:
+        found = (_step(entry, destination) for entry in making.entries(order))
+        rehearse(found, settings, as_json=as_json)
     # Ray tells of workers that died on stdout, which is for the result
     with redirect_stdout(sys.stderr), _watching(err, quiet=quiet or as_json) as (tell, total):
         summary = making.anonymize(order, tell=tell, total=total)
@@ -118,6 +125,12 @@ def dataset(
         for line in _lines(summary):
             out.print(line)
     raise typer.Exit(_code(summary))
+
+
+def _step(entry: Entry, destination: Path) -> Step:
+    where = None if entry.output is None else destination / entry.output
+    problem = None if entry.problem is None else f"{entry.path}: {entry.problem}"
+    return Step(entry.source, where, problem, entry.fault)
 
 
 def _check_card(path: Path, source: Path) -> None:

@@ -32,6 +32,7 @@ from anonymizer.commands.console import (
 )
 from anonymizer.commands.options import JUDGING, with_options, with_settings
 from anonymizer.commands.progress import watching
+from anonymizer.commands.rehearsal import rehearse, steps
 from anonymizer.errors import Doubtful, UsageError, VeilframeError
 from anonymizer.settings import Settings
 
@@ -65,8 +66,7 @@ def run(
 
     pairs = media.destinations(inputs, output, output_suffix)
     if dry_run:
-        _only_say(pairs, settings, as_json=as_json)
-        return
+        rehearse(steps(pairs, overwrite=overwrite), settings, as_json=as_json)
     from anonymizer.jobs import Anonymizer
 
     veil = Anonymizer(settings)
@@ -113,8 +113,7 @@ def plan(
 
     media.insist_on_distinct([(source, output)])
     if dry_run:
-        _only_say([(source, output)], settings, as_json=as_json)
-        return
+        rehearse(steps([(source, output)], overwrite=overwrite), settings, as_json=as_json)
     check_readable(source)
     with (
         watching(err, source, quiet=quiet or as_json) as progress,
@@ -174,8 +173,7 @@ def render(
     ((_, destination),) = media.destinations([source], output, output_suffix)
     if dry_run:
         insist_on_this(decided, source)
-        _only_say([(source, destination)], settings, as_json=as_json)
-        return
+        rehearse(steps([(source, destination)], overwrite=overwrite), settings, as_json=as_json)
     veil = Anonymizer(settings)
     result = _one(
         veil,
@@ -259,24 +257,3 @@ def _one(
             err.print(f"warning: {source}: {warning}")
         out.print(done.summary)
     return asdict(done)
-
-
-def _only_say(pairs: list[tuple[Path, Path]], settings: Settings, *, as_json: bool) -> None:
-    """What would be done, if all that is named exists.
-
-    Raises:
-        UsageError: if something does not.
-    """
-    from anonymizer import build
-    from anonymizer.identities import run_secret
-
-    build.insist_on_names(settings)
-    run_secret(settings)
-    if missing := [source for source, _ in pairs if not source.exists()]:
-        raise UsageError(f"{missing[0]}: no such file")
-    if as_json:
-        plan = [{"source": str(source), "destination": str(to)} for source, to in pairs]
-        print(json.dumps({"plan": plan}, indent=2))
-    else:
-        for source, destination in pairs:
-            out.print(f"{source} -> {destination}")

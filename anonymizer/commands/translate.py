@@ -12,6 +12,7 @@ import typer
 
 from anonymizer.commands.console import (
     AsJson,
+    DryRun,
     Overwrite,
     Quiet,
     Reported,
@@ -24,6 +25,7 @@ from anonymizer.commands.console import (
 )
 from anonymizer.commands.options import TRANSLATING, with_options
 from anonymizer.commands.progress import watching
+from anonymizer.commands.rehearsal import rehearse, steps
 from anonymizer.settings import Settings
 from anonymizer.translated import FORMAT
 
@@ -55,17 +57,21 @@ def translate(
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Tell a film anew by a prompt; this is no anonymization (docs/translate.md)."""
     log(verbose)
     from anonymizer.reportfile import reported
-    from anonymizer.translate import Translator
     from anonymizer.video.encoding import output_suffix
     from anonymizer.video.media import is_image
 
     asked = {"painting.prompt": prompt, "painting.negative_prompt": negative_prompt}
     suffix = source.suffix if is_image(source) else output_suffix(source.suffix)
     place = output or source.with_name(f"{source.stem}{MARK}{suffix}")
+    if dry_run:
+        rehearse(steps([(source, place)], overwrite=overwrite), settings, as_json=as_json)
+    from anonymizer.translate import Translator
+
     translator = Translator(settings.with_values(asked))
     job = partial(translator.file, source, place, overwrite=overwrite)
     with watching(err, source, quiet=quiet or as_json) as progress:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -10,12 +11,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from anonymizer.commands.console import DONE, FAILED, Quiet, Verbose, err, log, named, out
+from anonymizer.commands.console import (
+    DONE,
+    FAILED,
+    DryRun,
+    Quiet,
+    Verbose,
+    err,
+    log,
+    named,
+    out,
+)
 from anonymizer.commands.options import with_settings
+from anonymizer.commands.rehearsal import Step, rehearse
 from anonymizer.settings import Settings
 
 if TYPE_CHECKING:
-    from anonymizer.watch import Event
+    from anonymizer.watch import Event, Folders
 
 
 @with_settings
@@ -35,14 +47,17 @@ def watch(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line per event.")] = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Anonymize what arrives in a folder; move it to done or failed there (docs/watch.md)."""
     log(verbose)
     from anonymizer import watch as watching
-    from anonymizer.jobs import Anonymizer
-    from anonymizer.reportfile import reported
 
     folders = watching.Folders(inbox, outbox)
+    if dry_run:
+        rehearse(_waiting(folders), settings, as_json=as_json)
+    from anonymizer.jobs import Anonymizer
+    from anonymizer.reportfile import reported
 
     def tell(event: Event) -> None:
         if as_json:
@@ -67,3 +82,14 @@ def watch(
     if waiting:
         err.print(f"waiting: {waiting} of {inbox} to be tried again; run the command again")
     raise typer.Exit(FAILED if watcher.failures or waiting else DONE)
+
+
+def _waiting(folders: Folders) -> Iterable[Step]:
+    """What is in the inbox, and what would be made of it."""
+    from anonymizer.watch import candidates
+
+    found: dict[Path, Step] = {}
+    for path in (Path(stamp.path) for stamp in candidates(folders.inbox)):
+        destination = folders.free(path, found)
+        found[destination] = Step(folders.inbox / path, destination)
+    return found.values()

@@ -294,7 +294,7 @@ def test_a_journal_that_is_none_is_refused(bench):
 def test_a_large_file_may_be_silent_for_longer(bench, tmp_path):
     path = bench.source / "a.json"
     path.write_bytes(bytes(1_000_000))
-    unit = Unit(next(dataset._entries(bench.order(), tmp_path)), None, begun=False, again=False)
+    unit = Unit(next(dataset.entries(bench.order())), None, begun=False, again=False)
     assert dataset._limit_s(60, unit) == 60.1
     path.unlink()
     assert dataset._limit_s(60, unit) == 60
