@@ -176,7 +176,7 @@ class FaceSketch:
         finished = conditions.enlarged(blended, self.guides, self.fine)
         dimmed = conditions.dimmed(finished, self.light)
         framed = zip(self.around, dimmed, self.hair, strict=True)
-        return np.stack([around.around(crop, hair) for around, crop, hair in framed])
+        return np.stack([around.with_face(crop, hair) for around, crop, hair in framed])
 
     def _filled(self, sparse: Sparse) -> NDArray[np.uint8]:
         """Crops (N, S, S, 3): what painting changes of drawings is diffused at key frames only.

@@ -118,7 +118,7 @@ class Surroundings:
         grain = grain_of(self.seen, self.hair > FAINT, weights)
         return Hair(self.wall * float(crown), colour, grain, self.wall * weight / len(weights))
 
-    def around(self, painted: NDArray[np.uint8], track: Hair) -> NDArray[np.uint8]:
+    def with_face(self, painted: NDArray[np.uint8], track: Hair) -> NDArray[np.uint8]:
         """A painting (S, S, 3) cut out along the drawn face, and the film gone on around it.
 
         Towards the face's edge a painting shows some of what it was laid over before; there its

@@ -26,13 +26,9 @@ def guide(face: np.ndarray, head: np.ndarray, framed: np.ndarray | None = None) 
 
 
 def surrounded(
-    painted: np.ndarray,
-    film: np.ndarray,
-    hidden: np.ndarray,
-    drawn: Guide,
-    hair: Hair | None = None,
+    painted: np.ndarray, film: np.ndarray, hidden: np.ndarray, drawn: Guide, hair: Hair = NONE
 ) -> np.ndarray:
-    return Surroundings.of(film, hidden, drawn).around(painted, hair or Hair())
+    return Surroundings.of(film, hidden, drawn).with_face(painted, hair)
 
 
 def flat(colour: tuple[int, int, int]) -> np.ndarray:
