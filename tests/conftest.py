@@ -82,6 +82,16 @@ def facekit() -> Path:
 
 
 @pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    """Tiny networks on many threads mostly wait for each other: every test begins with one.
+
+    What paints sets as many threads as there are cores, for good.
+    """
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
 def _random_state() -> Iterator[None]:
     """Give every test the random state it found back, so that order does not matter."""
     torch = sys.modules.get("torch")

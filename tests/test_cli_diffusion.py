@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -14,7 +13,6 @@ import av
 import cv2
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 
 from anonymizer import build, pipeline
@@ -80,13 +78,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture(autouse=True)
-def _one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _one_core(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tiny networks on many threads mostly wait for each other."""
-    before = torch.get_num_threads()
     monkeypatch.setattr(build, "cores", lambda: 1)
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def read(path: Path) -> list[Any]:

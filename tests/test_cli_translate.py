@@ -17,7 +17,7 @@ from tests.test_cli_diffusion import (
     EXAMPLE,
     QUICK,
     SIDE,
-    _one_thread,
+    _one_core,
     clip_of,
     models,
     read,
@@ -26,7 +26,7 @@ from tests.test_cli_diffusion import (
     talking,
 )
 
-__all__ = ["_one_thread", "models", "talking"]
+__all__ = ["_one_core", "models", "talking"]
 """Fixtures."""
 
 TELLINGS: dict[str, tuple[str, ...]] = {
