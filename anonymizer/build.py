@@ -89,6 +89,20 @@ def insist_on_names(settings: Settings) -> None:
         device(settings.device)
 
 
+def insist_on_teller(settings: Settings) -> None:
+    """The same for what tells films anew.
+
+    Raises:
+        UsageError: if a part or a device does not exist, or the model paints faces only.
+    """
+    _insist_on_parts(settings.options)
+    mediators.named(settings.painting.mediator)
+    if settings.painting.model == "builtin":
+        raise UsageError("the built-in model paints faces only; name a diffusers model by --model")
+    if settings.device not in ("auto", "cpu"):
+        device(settings.device)
+
+
 def _insist_on_parts(options: Mapping[str, object]) -> None:
     """Refuse options for what is no part: a misspelt one would be left out unnoticed."""
     known = [*detectors.available(), *mediators.available()]
@@ -187,7 +201,7 @@ def studio(settings: Settings) -> Studio:
 def troupe(settings: Settings) -> Troupe:
     """The parts that tell films anew, as the settings name them."""
     steady()
-    _insist_on_parts(settings.options)
+    insist_on_teller(settings)
     import torch
 
     mediator = _mediator(settings)  # first: a wrong name is said before weights are read

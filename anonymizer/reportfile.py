@@ -89,9 +89,7 @@ def reported(job: Callable[[], _Made], destination: Path, *, overwrite: bool) ->
             written. The output then stays.
         JobError: what the job raises.
     """
-    for path, starts in zip(names_of(destination), (_STARTS, (HEAD,)), strict=True):
-        ours = any(_begins(path, start) for start in starts)
-        insist_on_free(path, overwrite=overwrite or ours)
+    insist_on_names(destination, overwrite=overwrite)
     try:
         done = job()
     except Doubtful as error:
@@ -102,6 +100,17 @@ def reported(job: Callable[[], _Made], destination: Path, *, overwrite: bool) ->
         raise
     write(done, destination)
     return done
+
+
+def insist_on_names(destination: Path, *, overwrite: bool) -> None:
+    """Refuse a destination whose reports would replace files of other programs.
+
+    Raises:
+        UnwritableOutput: if so, and ``overwrite`` is false.
+    """
+    for path, starts in zip(names_of(destination), (_STARTS, (HEAD,)), strict=True):
+        ours = any(_begins(path, start) for start in starts)
+        insist_on_free(path, overwrite=overwrite or ours)
 
 
 def write(report: Report | Translated, destination: Path) -> None:

@@ -125,7 +125,11 @@ def merged(seen: Sequence[Verification]) -> Verification:
 
 def _all_views(views: Sequence[Views]) -> Views | None:
     """Of several films: the worst stands for all, so that one mirrored film is not outvoted."""
-    return max(views, key=lambda one: one.elsewhere / max(1, one.frames), default=None)
+    return max(views, key=_worse, default=None)
+
+
+def _worse(views: Views) -> tuple[bool, float]:
+    return not views.same, views.elsewhere / max(1, views.frames)
 
 
 def paired(original: Iterable[Frame], output: Iterable[Frame], tick: Fraction) -> Iterator[Pair]:

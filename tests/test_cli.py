@@ -526,8 +526,12 @@ def test_a_name_that_no_file_can_have_stops_nobody(tmp_path):
 
 
 def test_a_dry_run_misses_what_is_not_there(tmp_path):
-    code, out, err = anonymize("run", tmp_path / "absent.mp4", "--dry-run")
-    assert (code, out, "no such file" in err) == (2, "", True)
+    """As in the run itself: the others are told of."""
+    there, absent = film(tmp_path / "in.mp4", frames=2), tmp_path / "absent.mp4"
+    code, out, err = anonymize("run", absent, there, "--dry-run")
+    assert (code, out.count("->")) == (1, 1)
+    assert err == f"error: {absent}: no such file\n"
+    assert anonymize("run", absent, *COVER)[0] == 1
 
 
 def test_a_track_is_kept_or_covered_not_both(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -43,14 +44,37 @@ def test_a_plan_that_is_there_already_is_an_error(tmp_path):
     assert plan.read_text() == "precious"
 
 
+@pytest.mark.parametrize("what", ["report", "empty", "folder"])
+def test_what_a_run_refuses_a_dry_run_refuses(tmp_path, what):
+    source, words = film(tmp_path / "a.mp4", frames=2), []
+    if what == "report":
+        (tmp_path / "a_anonymized.report.json").write_text("precious")
+    elif what == "empty":
+        source.write_bytes(b"")
+    else:
+        (tmp_path / "file").touch()
+        words = ["-o", tmp_path / "file" / "b.mp4"]
+    before = tree(tmp_path)
+    for more in ((), ("--dry-run",)):
+        code, out, err = anonymize("run", source, "--replace", "cover", *words, *more)
+        assert (code, out, len(err.splitlines())) == (1, "", 1)
+    assert tree(tmp_path) == before
+    if what == "report":
+        assert anonymize("run", source, "--no-report", "--dry-run")[0] == 0
+
+
 def test_a_translation_can_be_tried_dry(tmp_path):
     source = film(tmp_path / "a.mp4", frames=2)
-    words = ("translate", source, "--prompt", "a robot", "--dry-run")
+    words: tuple[object, ...] = ("translate", source, "--prompt", "a robot", "--dry-run")
+    code, _, err = anonymize(*words)
+    assert (code, "paints faces only" in err) == (2, True)
+    words += ("--model", tmp_path)
     assert anonymize(*words) == (0, f"{source} -> {tmp_path}/a_translated.mp4\n", "")
     _, out, _ = anonymize(*words, "--json", "-o", tmp_path / "new" / "b.mp4")
     assert json.loads(out)["plan"][0]["destination"] == f"{tmp_path}/new/b.mp4"
     assert anonymize(*words, "--mediator", "oracle")[0] == 2
-    assert anonymize("translate", tmp_path / "no.mp4", "--prompt", "x", "--dry-run")[0] == 2
+    code, _, err = anonymize("translate", tmp_path / "no.mp4", *words[2:])
+    assert (code, "no such file" in err) == (1, True)
     assert tree(tmp_path) == ["a.mp4"]
 
 
@@ -58,21 +82,22 @@ def test_an_inbox_can_be_looked_at_dry(tmp_path):
     inbox, outbox = tmp_path / "in", tmp_path / "out"
     (inbox / "day").mkdir(parents=True)
     (inbox / "notes.txt").write_text("no film")
-    for name in ("a.mov", "a.mp4"):
+    for name, then in (("a.mov", 9), ("a.mp4", 8)):
         film(inbox / "day" / name, frames=2)
+        os.utime(inbox / "day" / name, (then, then))
     before = tree(tmp_path)
     code, out, err = anonymize("watch", inbox, outbox, "--dry-run")
     made = outbox / "day" / "a_anonymized.mp4"
     assert (code, err) == (0, "")
     assert out.splitlines() == [
-        f"{inbox}/day/a.mov -> {outbox}/day/a_anonymized.mov",
         f"{inbox}/day/a.mp4 -> {made}",
+        f"{inbox}/day/a.mov -> {outbox}/day/a_anonymized.mov",
     ]
     made.parent.mkdir(parents=True)
     made.touch()
     code, out, _ = anonymize("watch", inbox, outbox, "--dry-run", "--json")
     names = [Path(step["destination"]).name for step in json.loads(out)["plan"]]
-    assert names == ["a_anonymized.mov", "a_anonymized-2.mp4"]
+    assert names == ["a_anonymized-2.mp4", "a_anonymized.mov"]
     assert anonymize("watch", inbox, outbox, "--dry-run", "--detector", "argus")[0] == 2
     assert tree(inbox) == [name.removeprefix("in/") for name in before if name.startswith("in/")]
 
@@ -99,6 +124,8 @@ def test_a_dataset_can_be_looked_at_dry(tmp_path):
     code, _, err = anonymize("dataset", source, target, "--dry-run")
     assert (code, "manifest.parquet: has the name of the manifest" in err) == (1, True)
     assert anonymize("dataset", tmp_path / "no", target, "--dry-run")[0] == 2
+    (tmp_path / "file").touch()
+    assert anonymize("dataset", source, tmp_path / "file", "--dry-run")[0] == 2
     assert not target.exists()
 
 

@@ -29,7 +29,7 @@ from anonymizer.commands.console import (
     out,
 )
 from anonymizer.commands.options import with_settings
-from anonymizer.commands.rehearsal import Step, rehearse
+from anonymizer.commands.rehearsal import Step, insist_on_parts, rehearse
 from anonymizer.errors import UsageError
 from anonymizer.settings import Settings
 
@@ -113,7 +113,8 @@ def dataset(
         _check_card(card, source)
     if dry_run:
         found = (_step(entry, destination) for entry in making.entries(order))
-        rehearse(found, settings, as_json=as_json)
+        insist_on_parts(settings)
+        rehearse(found, as_json=as_json)
     # Ray tells of workers that died on stdout, which is for the result
     with redirect_stdout(sys.stderr), _watching(err, quiet=quiet or as_json) as (tell, total):
         summary = making.anonymize(order, tell=tell, total=total)

@@ -32,7 +32,7 @@ from anonymizer.commands.console import (
 )
 from anonymizer.commands.options import JUDGING, with_options, with_settings
 from anonymizer.commands.progress import watching
-from anonymizer.commands.rehearsal import rehearse, steps
+from anonymizer.commands.rehearsal import insist_on_parts, rehearse, steps
 from anonymizer.errors import Doubtful, UsageError, VeilframeError
 from anonymizer.settings import Settings
 
@@ -66,7 +66,8 @@ def run(
 
     pairs = media.destinations(inputs, output, output_suffix)
     if dry_run:
-        rehearse(steps(pairs, overwrite=overwrite), settings, as_json=as_json)
+        insist_on_parts(settings)
+        rehearse(steps(pairs, overwrite=overwrite, report=report), as_json=as_json)
     from anonymizer.jobs import Anonymizer
 
     veil = Anonymizer(settings)
@@ -113,7 +114,9 @@ def plan(
 
     media.insist_on_distinct([(source, output)])
     if dry_run:
-        rehearse(steps([(source, output)], overwrite=overwrite), settings, as_json=as_json)
+        insist_on_parts(settings)
+        pairs = [(source, output)]
+        rehearse(steps(pairs, overwrite=overwrite, report=False), as_json=as_json)
     check_readable(source)
     with (
         watching(err, source, quiet=quiet or as_json) as progress,
@@ -173,7 +176,9 @@ def render(
     ((_, destination),) = media.destinations([source], output, output_suffix)
     if dry_run:
         insist_on_this(decided, source)
-        rehearse(steps([(source, destination)], overwrite=overwrite), settings, as_json=as_json)
+        insist_on_parts(settings)
+        pairs = [(source, destination)]
+        rehearse(steps(pairs, overwrite=overwrite, report=report), as_json=as_json)
     veil = Anonymizer(settings)
     result = _one(
         veil,

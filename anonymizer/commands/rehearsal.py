@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 
 from anonymizer.commands.console import DONE, FAILED, err, out
-from anonymizer.errors import UnwritableOutput, UsageError
+from anonymizer.errors import JobError
 
 if TYPE_CHECKING:
     from anonymizer.settings import Settings
@@ -30,39 +30,46 @@ class Step:
     """Whether that would be a failure."""
 
 
-def steps(pairs: Iterable[tuple[Path, Path]], *, overwrite: bool) -> list[Step]:
-    """One input after another, each to a name of its own.
+def steps(pairs: Iterable[tuple[Path, Path]], *, overwrite: bool, report: bool) -> list[Step]:
+    """One input after another, each to a name of its own, with or without a ``report``."""
+    return [_step(*pair, overwrite=overwrite, report=report) for pair in pairs]
+
+
+def _step(source: Path, destination: Path, *, overwrite: bool, report: bool) -> Step:
+    from anonymizer import reportfile
+    from anonymizer.video.failures import check_readable
+    from anonymizer.video.publish import insist_on_folder, insist_on_free
+
+    try:
+        check_readable(source)
+        insist_on_folder(destination)
+        insist_on_free(destination, overwrite=overwrite)
+        if report:
+            reportfile.insist_on_names(destination, overwrite=overwrite)
+    except JobError as error:
+        return Step(source, None, str(error), fault=True)
+    return Step(source, destination)
+
+
+def insist_on_parts(settings: Settings) -> None:
+    """Refuse settings that name what is not there; nothing is loaded.
 
     Raises:
-        UsageError: if an input does not exist.
-    """
-    from anonymizer.video.publish import insist_on_free
-
-    done = []
-    for source, destination in pairs:
-        if not source.exists():
-            raise UsageError(f"{source}: no such file")
-        try:
-            insist_on_free(destination, overwrite=overwrite)
-        except UnwritableOutput as error:
-            done.append(Step(source, None, str(error), fault=True))
-        else:
-            done.append(Step(source, destination))
-    return done
-
-
-def rehearse(planned: Iterable[Step], settings: Settings, *, as_json: bool) -> NoReturn:
-    """Say what would be done, and end.
-
-    Raises:
-        UsageError: if a part, a device or a secret that the settings name does not exist.
-        typer.Exit: 0; 1 if something would fail.
+        UsageError: if a part, a device or a secret does not exist.
     """
     from anonymizer import build
     from anonymizer.identities import run_secret
 
     build.insist_on_names(settings)
     run_secret(settings)
+
+
+def rehearse(planned: Iterable[Step], *, as_json: bool) -> NoReturn:
+    """Say what would be done, and end.
+
+    Raises:
+        typer.Exit: 0; 1 if something would fail.
+    """
     told, faults = [], False
     for step in planned:
         faults |= step.fault

@@ -69,7 +69,11 @@ def translate(
     suffix = source.suffix if is_image(source) else output_suffix(source.suffix)
     place = output or source.with_name(f"{source.stem}{MARK}{suffix}")
     if dry_run:
-        rehearse(steps([(source, place)], overwrite=overwrite), settings, as_json=as_json)
+        from anonymizer.build import insist_on_teller
+
+        insist_on_teller(settings)
+        pairs = [(source, place)]
+        rehearse(steps(pairs, overwrite=overwrite, report=report), as_json=as_json)
     from anonymizer.translate import Translator
 
     translator = Translator(settings.with_values(asked))

@@ -23,7 +23,7 @@ from anonymizer.commands.console import (
     out,
 )
 from anonymizer.commands.options import with_settings
-from anonymizer.commands.rehearsal import Step, rehearse
+from anonymizer.commands.rehearsal import Step, insist_on_parts, rehearse
 from anonymizer.settings import Settings
 
 if TYPE_CHECKING:
@@ -55,7 +55,8 @@ def watch(
 
     folders = watching.Folders(inbox, outbox)
     if dry_run:
-        rehearse(_waiting(folders), settings, as_json=as_json)
+        insist_on_parts(settings)
+        rehearse(_waiting(folders), as_json=as_json)
     from anonymizer.jobs import Anonymizer
     from anonymizer.reportfile import reported
 
@@ -89,7 +90,8 @@ def _waiting(folders: Folders) -> Iterable[Step]:
     from anonymizer.watch import candidates
 
     found: dict[Path, Step] = {}
-    for path in (Path(stamp.path) for stamp in candidates(folders.inbox)):
+    stamps = sorted(candidates(folders.inbox), key=lambda stamp: stamp.changed)
+    for path in (Path(stamp.path) for stamp in stamps):
         destination = folders.free(path, found)
         found[destination] = Step(folders.inbox / path, destination)
     return found.values()

@@ -47,7 +47,8 @@ class Memory:
     """What a track's next sketch must know of those before it."""
 
     tone: Tone = field(default_factory=Tone)
-    hair: Hair = field(default_factory=Hair)
+    hair: Hair | None = None
+    """None at its start."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -216,9 +217,14 @@ class FaceSketch:
         return drawn if self.replacer.init == "guide" else 0.0
 
 
-def _grown(before: Hair, crops: Sequence[Surroundings]) -> list[Hair]:
-    """The hair of a track at each of N crops: what they show all in all comes little by little."""
-    after = before
+def _grown(before: Hair | None, crops: Sequence[Surroundings]) -> list[Hair]:
+    """The hair of a track at each of N crops: what they show all in all comes little by little.
+
+    At the start of a track it is there from the first crop.
+    """
+    after = before or Hair()
     for crop in crops:
         after = after.after(crop.own)
+    if before is None:
+        return [after] * len(crops)
     return [before.towards(after, (at + 1) / len(crops)) for at in range(len(crops))]

@@ -17,9 +17,9 @@ COMES: Final = 1 / 8
 GOES: Final = 1 / 500
 """The same of a frame without: hair that is hidden is no bald head."""
 ENOUGH: Final = 0.1
-"""Weight of hair, in mean pixels of a row, that says as much of its colour as the track does."""
+"""Weight of hair, in mean pixels of a row, of a frame that shows it well."""
 STEADY: Final = 25
-"""Frames of so much hair that its colour is the mean of, about."""
+"""Such frames that its colour is the mean of, about."""
 SHINE: Final = 0.15
 """How fast hair counts less the lighter it is than what is known: light falls on it. Of 2."""
 FINE: Final = 2.0
@@ -70,11 +70,10 @@ class Hair:
 
     def towards(self, later: Hair, share: float) -> Hair:
         """Between this, at 0, and a later one, at 1."""
-        if not self.weight:
-            return later
+        colour = self.colour if self.weight else later.colour
         return Hair(
             self.crown + share * (later.crown - self.crown),
-            self.colour + np.float32(share) * (later.colour - self.colour),
+            colour + np.float32(share) * (later.colour - colour),
             self.grain + share * (later.grain - self.grain),
             self.weight + share * (later.weight - self.weight),
         )

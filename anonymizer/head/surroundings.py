@@ -23,7 +23,8 @@ from anonymizer.head.reflection import Reflection, rise
 Array = NDArray[np.float32]
 
 EDGE: Final = 1 / 64
-"""How fast pixels farther from the blank count less for what goes on inside, as a share of S."""
+"""How fast pixels farther from the blank count less for what goes on inside, as a share of S; at
+least a pixel."""
 REACH: Final = 3
 """From so many times that distance on they do not count."""
 HAIRY: Final = (0.35, 0.65)
@@ -114,7 +115,8 @@ class Surroundings:
         colour = np.einsum("hwc,hw->c", self.seen, weights) / max(weight, 1e-6)
         columns = np.flatnonzero(self.solid[HALF].any(0))
         top = self.solid[HALF].argmax(0)[columns]
-        crown = rise(self.above[top, columns], HAIRY).mean() if len(columns) else 0.0
+        told = len(columns) and weight > 0  # of hair that is too far away nothing else is known
+        crown = rise(self.above[top, columns], HAIRY).mean() if told else 0.0
         grain = grain_of(self.seen, self.hair > FAINT, weights)
         return Hair(self.wall * float(crown), colour, grain, self.wall * weight / len(weights))
 
@@ -153,6 +155,8 @@ class Surroundings:
         shares = continued(hair[..., None], self.near)[..., 0]
         hairy = rise(_even(shares), HAIRY)
         crown = upper * np.maximum(rise(self.above, HAIRY), track.crown)
+        if not (track.weight or (self.dark * upper).any()):
+            crown = np.zeros_like(crown)  # nobody knows what it looks like
         shape = _silhouette(_smooth(self.guide.head[HALF]), self.above, hairy)
         skull = np.maximum(hairy, upper) * shape * _walled(mirror, shares, hairy)
         bare = face & ~known & (upper == 0)
@@ -245,7 +249,7 @@ def _larger(picture: Array, size: int) -> Array:
 
 def _nearness(known: NDArray[np.bool_]) -> Array:
     """Weights (S, S) of known pixels, 1 at the edge of what is not known."""
-    spread = EDGE * len(known)
+    spread = max(1.0, EDGE * len(known))
     away = cv2.distanceTransform(known.astype(np.uint8), cv2.DIST_L2, 5)
     weight = np.exp(-(away - 1).clip(0, REACH * spread) / spread)
     return np.where(known & (away < REACH * spread), weight, 0).astype(np.float32)

@@ -56,6 +56,17 @@ def folder_of(destination: Path) -> Iterator[None]:
         raise
 
 
+def insist_on_folder(destination: Path) -> None:
+    """Refuse a file below something that is no folder.
+
+    Raises:
+        UnwritableOutput: if so.
+    """
+    there = next((folder for folder in destination.parents if os.path.lexists(folder)), None)
+    if there is not None and not there.is_dir():
+        raise UnwritableOutput(destination, f"{there} is no folder; choose another --output")
+
+
 def insist_on_free(destination: Path, *, overwrite: bool) -> None:
     """Refuse a name that is taken.
 

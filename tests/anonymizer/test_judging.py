@@ -16,6 +16,7 @@ from anonymizer.plan import Plan
 from anonymizer.report import Verification, Views
 from anonymizer.scenery import AROUND, Scenery
 from anonymizer.settings import Checking, Settings
+from anonymizer.verify import _all_views
 from anonymizer.video.source import VideoSource
 from tests.faces import MAGENTA, MarkerDetector, marked
 from tests.factories import TICK, track
@@ -243,3 +244,13 @@ def test_that_nothing_could_be_compared_is_said(tmp_path):
     seen = verified(ALONE, source, made, detector=MarkerDetector())
     assert seen.summary.endswith("; nothing around them could be compared")
     assert "around" not in judged(tmp_path, lambda image: image).summary
+
+
+def test_of_several_films_the_doubtful_one_stands_for_all():
+    """However few of its frames are others, they come in a row."""
+    many = Views(9000, 450, 1)
+    few = Views(9000, 2, 2)
+    for seen in ((many, few), (few, many)):
+        assert _all_views(seen) == few
+    assert _all_views([many, Views(9000, 3, 1)]) == many
+    assert _all_views([]) is None

@@ -68,9 +68,11 @@ def test_what_changes_in_a_chunk_changes_little_by_little(share, crown, level):
     np.testing.assert_allclose(between.colour, level, atol=1e-6)
 
 
-def test_a_track_begins_with_all_that_its_first_chunk_shows():
-    first = Hair().towards(Hair(0.6, LIGHT, 0, 3), 0.1)
-    assert first.crown == 0.6
+def test_hair_that_comes_later_comes_little_by_little_in_its_own_colour():
+    first = Hair().towards(Hair(0.6, LIGHT, 0.2, 3), 0.1)
+    assert first.crown == pytest.approx(0.06)
+    assert first.grain == pytest.approx(0.02)
+    assert (first.colour == LIGHT).all()
 
 
 def test_strands_follow_the_grain_that_is_seen_up_to_a_limit():

@@ -396,3 +396,23 @@ def test_light_on_hair_stays_where_the_wall_is_known():
     film = np.where(cap[..., None], flat((230, 220, 210)), flat(WALL))
     result = surrounded(flat(SKIN), film, HIDDEN, guide(FACE, HEAD), REMEMBERED).astype(int)
     assert np.abs(result[17:20, 43:52] - (230, 220, 210)).mean() < 20
+
+
+def test_hair_too_far_away_to_know_its_colour_is_none():
+    """A shelf above the head, dark before a light wall."""
+    shelf = (rows() >= 5) & (rows() <= 10) & (abs(columns() - 47) < 14)
+    film = np.where(shelf[..., None], flat(HAIR), flat(WALL))
+    assert Surroundings.of(film, HIDDEN, guide(FACE, HEAD)).above.max() > 0.9
+    hair = evidence(film)
+    assert (hair.crown, hair.weight) == (0, 0)
+    crown = ellipse(28, 18) & ~ellipse(24, 17) & (rows() < 40)
+    for memory in (NONE, Hair(1.0)):
+        result = surrounded(flat(SKIN), film, HIDDEN, guide(FACE, HEAD), memory).astype(int)
+        assert np.abs(result[crown] - SKIN).mean() < 25
+
+
+def test_the_colour_of_hair_is_remembered_without_light_on_it():
+    cap = (rows() < 24) & ellipse(46, 34)
+    strands = np.where((columns() % 6 < 2)[..., None], flat(HAIR), flat((110, 90, 80)))
+    hair = evidence(np.where(cap[..., None], strands, flat(WALL)))
+    np.testing.assert_allclose((hair.colour + 1) * 127.5, HAIR, atol=8)
