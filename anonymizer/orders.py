@@ -54,7 +54,8 @@ class Order:
         if not source.is_dir():
             raise UsageError(f"{self.source}: is no folder; a dataset is a folder")
         if destination.exists() and not destination.is_dir():
-            raise UsageError(f"{self.destination}: is a file; results need a folder")
+            why = "cannot be written (it is a file); choose another folder"
+            raise UsageError(f"{self.destination}: {why}")
         if source.is_relative_to(destination) or destination.is_relative_to(source):
             raise UsageError(f"{self.destination}: the folders must not lie in each other")
         if self.workers < 1:

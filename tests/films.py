@@ -121,6 +121,8 @@ class Film:
         context = stream.codec_context
         context.width, context.height = self.size
         context.pix_fmt = self.pixel_format
+        if self.codec == "libvpx":
+            context.thread_count = 1  # its threads wait for each other by turning in circles
         context.time_base = stream.time_base = self.base
         stream.metadata["language"] = "ita"
         if self.aspect:

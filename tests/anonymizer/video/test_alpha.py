@@ -24,6 +24,7 @@ def sheer(path: Path, codec: str, pixel_format: str, *, turned: int = 0) -> Path
         assert isinstance(stream, av.VideoStream)
         stream.codec_context.width, stream.codec_context.height = SIZE
         stream.codec_context.pix_fmt = pixel_format
+        stream.codec_context.thread_count = 1  # VP8's wait for each other by turning in circles
         if turned:
             stream.set_display_rotation(turned)
         for index in range(4):
