@@ -67,9 +67,7 @@ def device(name: str) -> torch.device:
 def detector(settings: Settings) -> Detector:
     """The detector that the settings name, or several as one (``a+b``)."""
     steady()
-    if settings.device not in ("auto", "cpu"):
-        device(settings.device)  # the same words for every part
-    _insist_on_parts(settings.options)
+    _insist_on_machine(settings)
     names = detectors.named(settings.detection.detector)
     return detectors.united([_one(settings, name, settings.detection.recall) for name in names])
 
@@ -80,13 +78,11 @@ def insist_on_names(settings: Settings) -> None:
     Raises:
         UsageError: if there is one.
     """
-    _insist_on_parts(settings.options)
+    _insist_on_machine(settings)
     detectors.named(settings.detection.detector)
     _second_names(settings)
     if settings.painting.replace == "face":
         mediators.named(settings.painting.mediator)
-    if settings.device not in ("auto", "cpu"):
-        device(settings.device)
 
 
 def insist_on_teller(settings: Settings) -> None:
@@ -95,12 +91,17 @@ def insist_on_teller(settings: Settings) -> None:
     Raises:
         UsageError: if a part or a device does not exist, or the model paints faces only.
     """
-    _insist_on_parts(settings.options)
+    _insist_on_machine(settings)
     mediators.named(settings.painting.mediator)
     if settings.painting.model == "builtin":
         raise UsageError("the built-in model paints faces only; name a diffusers model by --model")
+
+
+def _insist_on_machine(settings: Settings) -> None:
+    """Refuse a device that is not here, and options for no part."""
     if settings.device not in ("auto", "cpu"):
-        device(settings.device)
+        device(settings.device)  # the same words for every part
+    _insist_on_parts(settings.options)
 
 
 def _insist_on_parts(options: Mapping[str, object]) -> None:

@@ -39,11 +39,9 @@ def build(settings: Settings, device: torch.device) -> Restyler:
 
     Raises:
         MissingWeights: if a file of the model is absent, damaged or of a kind that does not fit.
-        UsageError: if there is no model, or the mode wants a ControlNet that is not there.
+        UsageError: if the mode wants a ControlNet that is not there.
     """
     painting, told = settings.painting, settings.translation
-    if painting.model == "builtin":
-        raise UsageError("the built-in model paints faces only; name a diffusers model by --model")
     folder, channels = folder_of(painting.model), (1,) if told.mode == "ip2p" else (0,)
     pipeline = pipelines.load(folder, painting, settings.networks, device, told=channels)
     restyler = Restyler(

@@ -16,6 +16,7 @@ from diffusers import (
 )
 from torch import Tensor
 
+from anonymizer import build
 from anonymizer.data import Clip
 from anonymizer.diffusion import conditions, restyler
 from anonymizer.diffusion.painter import source
@@ -235,4 +236,4 @@ def test_models_that_do_not_fit_the_mode_are_refused(
 
 def test_the_built_in_model_cannot_translate() -> None:
     with pytest.raises(UsageError, match="name a diffusers model by --model"):
-        restyler.build(Settings(), CPU)
+        build.troupe(Settings())
