@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from math import ceil, floor
+from statistics import fmean
 from typing import Any, Literal
 
 import numpy as np
@@ -173,7 +174,7 @@ def _steps(
     start = chunk.body[0].index
     new = [
         track
-        for track in tracks
+        for track in _far_first(tracks, chunk)
         if max(track.start, start) < min(track.stop, chunk.body[-1].index + 1)
     ]
     for gone in set(memories) - {track.id for track in new}:
@@ -190,6 +191,16 @@ def _steps(
         if isinstance(sketch, Lasting):
             memories[track.id] = sketch.memory
         yield Step(chunk, tracks, (brush.mediator, clip, sketch), last=track is new[-1])
+
+
+def _far_first(tracks: Sequence[Track], chunk: Chunk) -> list[Track]:
+    """The order in which tracks are pasted: of two the larger is nearer, covers lie over all."""
+
+    def height(track: Track) -> tuple[bool, float]:
+        faces = [face for frame in chunk.frames if (face := track.at(frame.index))]
+        return track.action == "cover", fmean(face.size for face in faces) if faces else 0.0
+
+    return sorted(tracks, key=height)
 
 
 def _sketch(replacer: Replacer, clip: Clip, seed: int, memory: Any) -> Sketch:  # noqa: ANN401

@@ -51,7 +51,7 @@ class Plan:
     starts: tuple[int, ...]
     """Index of the first frame of every shot; the first is 0."""
     tracks: tuple[Track, ...]
-    """Ordered by first frame; repairs come last, to be painted over the others."""
+    """Ordered by first frame; repairs come last."""
     zones: tuple[Zone, ...] = ()
     unconfirmed: int = 0
     """Sightings at low scores that no track confirms; they are in none, and nothing hides them."""

@@ -10,10 +10,10 @@ from anonymizer import live, pipeline, plain
 from anonymizer.crops import GREY
 from anonymizer.data import Box, Clip, Frame
 from anonymizer.pipeline import Brush, PlanMismatch, Studio
-from anonymizer.plan import Zone
+from anonymizer.plan import Plan, Zone
 from anonymizer.protocols import Mediation, Replacer
 from tests.faces import MarkerDetector, film, find
-from tests.factories import TICK, frame
+from tests.factories import TICK, frame, track
 
 RIGHT = 3.0
 
@@ -196,6 +196,30 @@ def test_other_frames_than_those_planned_are_refused(second):
     plan = pipeline.analyse(frames[:5], MarkerDetector())
     with pytest.raises(PlanMismatch):
         list(pipeline.render(frames[second], plan, studio(), identity))
+
+
+class Numbered(Black):
+    """Paints every track in a grey of its own."""
+
+    def sketch(self, clip: Clip, seed: int) -> plain.Painted:
+        black = super().sketch(clip, seed)
+        return plain.Painted(clip, black.pixels + np.uint8(20 * (1 + clip.track)))
+
+
+NEAR, FAR = (50.0, 40.0, 90.0, 90.0), (30.0, 40.0, 58.0, 74.0)
+
+
+@pytest.mark.parametrize(
+    ("boxes", "covered", "on_top"),
+    [((NEAR, FAR), None, 0), ((FAR, NEAR), None, 1), ((NEAR, FAR), 1, 1), ((FAR, NEAR), 0, 0)],
+)
+def test_the_larger_of_two_faces_lies_on_top_and_what_is_covered_over_both(boxes, covered, on_top):
+    pair = [track(8, id=at, box=box, velocity=(0, 0)) for at, box in enumerate(boxes)]
+    pair = [replace(one, action="cover") if one.id == covered else one for one in pair]
+    plan = Plan(np.arange(8), (0,), tuple(pair))
+    parts = replace(black(Numbered()), cover=black(Numbered()).face)
+    for painted in pipeline.render(film(8, moving), plan, parts, identity, chunk=5):
+        assert (painted.image[58, 55] == 20 * (1 + on_top)).all()
 
 
 def test_a_painter_that_fails_lets_no_frame_of_the_chunk_out():
