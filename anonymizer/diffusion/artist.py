@@ -54,9 +54,12 @@ class Cast:
     """Weights of the expressions, and the gaze."""
 
     @classmethod
-    def of(cls, head: HeadModel, clip: Clip, seed: int) -> Cast:
-        """The person of `seed`, posed as the landmarks are and moved as the motion says."""
-        person = person_for(head, seed)
+    def of(cls, head: HeadModel, clip: Clip, seed: int, melanin: float | None = None) -> Cast:
+        """The person of `seed`, posed as the landmarks are and moved as the motion says.
+
+        Their skin has its own pigment unless `melanin` says how much.
+        """
+        person = person_for(head, seed, melanin)
         count = len(clip.indices)
         motions = np.zeros((count, len(MOTION))) if clip.motion is None else clip.motion
         meeting = seal_of(head, person), shutting_of(head, person)

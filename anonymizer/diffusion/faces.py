@@ -28,7 +28,7 @@ from anonymizer.head.guide import Guide
 from anonymizer.head.hair import Hair
 from anonymizer.head.model import HeadModel
 from anonymizer.head.surroundings import Surroundings
-from anonymizer.head.tone import Tone
+from anonymizer.head.tone import Tone, less_pigment, tone_gain
 from anonymizer.protocols import Keyed
 from anonymizer.settings import Init, Match
 
@@ -49,6 +49,8 @@ class Memory:
     tone: Tone = field(default_factory=Tone)
     hair: Hair | None = None
     """None at its start."""
+    melanin: float | None = None
+    """Pigment of the person's skin where the film decides it; None at the start."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -97,7 +99,10 @@ class FaceReplacer:
         """The same in the tone and with the hair that the track has had so far."""
         small = self.painter.checked(smaller_clip(clip, self.enlarged))
         small, light = conditions.lightened(small)
-        drawn = self.guides(clip, seed)
+        melanin = memory.melanin
+        if melanin is None and self.match == "tone":
+            melanin = self._melanin(clip, small, seed)
+        drawn = self.guides(clip, seed, melanin)
         plain = [smaller_guide(guide, self.enlarged) for guide in drawn]
         gains, tone = conditions.tones(small, plain, memory.tone)
         if self.match == "none":
@@ -122,13 +127,25 @@ class FaceReplacer:
             hair=hair,
             light=light[new],
             seed=seed,
-            memory=Memory(tone, hair[-1]),
+            memory=Memory(tone, hair[-1], melanin),
         )
 
-    def guides(self, clip: Clip, seed: int) -> list[Guide]:
+    def guides(self, clip: Clip, seed: int, melanin: float | None = None) -> list[Guide]:
         """The person of `seed` as each of the T crops poses and moves, in neutral light."""
-        cast = Cast.of(self.head, clip, seed)
+        cast = Cast.of(self.head, clip, seed, melanin)
         return [cast.guide(at, clip.size) for at in range(len(clip.indices))]
+
+    def _melanin(self, clip: Clip, small: Clip, seed: int) -> float:
+        """Pigment with which the person of `seed` has the tone of skin in the middle of the film.
+
+        Lighter skin than that of `seed` is less pigment, not more light: in that, brows would be
+        pale and eyes would glow. Darker skin may as well be less light.
+        """
+        at = (clip.lead + len(clip.indices)) // 2
+        cast = Cast.of(self.head, clip, seed)
+        guide = smaller_guide(cast.guide(at, clip.size), self.enlarged)
+        gain = tone_gain(guide, small.context[at], ~small.hidden[at])
+        return less_pigment(cast.person.appearance.melanin, gain)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

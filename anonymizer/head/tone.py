@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer.head.guide import ONES, Guide, linear_from_srgb, srgb_from_linear
+from anonymizer.head.texture import MELANIN_ABSORPTION
 
 Array = NDArray[np.float32]
 
@@ -50,6 +51,8 @@ EXPOSURE_SHARE: Final = 0.15
 """How far the mean brightness of the surroundings, whatever they are, moves the prior."""
 TINT_SHARE: Final = 0.85
 """Share of the found difference of hue that is followed."""
+LEAST_MELANIN: Final = 0.03
+"""Pigment of the fairest people."""
 STEADY: Final = 50
 """Frames that the tone of a track is the mean of, about."""
 MAX_BRIGHTNESS: Final = 5.0
@@ -155,6 +158,15 @@ def tone_gain(
     return _gain(own, _mean(logs, weights), trust, exposure)
 
 
+def less_pigment(melanin: float, gain: NDArray[np.floating]) -> float:
+    """Pigment, in [0, 1], with which skin of some `melanin` needs no gain (3,) above 1.
+
+    Beer and Lambert's law, as skin is painted (`head.texture`).
+    """
+    lighter = max(0.0, float(np.log(gain) @ LUMA))
+    return max(min(LEAST_MELANIN, melanin), melanin - lighter / float(MELANIN_ABSORPTION @ LUMA))
+
+
 def match_tone(guide: Guide, image: NDArray[np.uint8], outside: NDArray[np.bool_]) -> Guide:
     """Scale the guide's channels so that its skin has the tone of skin in the surroundings.
 
@@ -188,6 +200,8 @@ def _relit(before: Array, level: float, gain: NDArray[np.floating]) -> Array:
     above = np.clip(((before @ LUMA) / level - 1.5) / 1.5, 0, 1)[..., None]
     share = WHITES * above * above * (3 - 2 * above)
     change = np.log(np.asarray(gain, np.float32))
-    light = before * np.exp(change - share * change.clip(*SKINS))
+    lighter = float(change @ LUMA)
+    skins = change * (np.clip(lighter, *SKINS) / lighter if lighter else 1.0)
+    light = before * np.exp(change - share * skins)
     bent = 0.7 + 0.3 * np.tanh((light - 0.7) / 0.3)
     return np.asarray(np.where(light > 0.7, bent, light), np.float32)

@@ -12,6 +12,8 @@ from anonymizer.diffusion import inpainter, weights
 from anonymizer.diffusion.faces import FaceReplacer
 from anonymizer.head.canonical import MEAN_LANDMARKS, scaled
 from anonymizer.head.expression import MOTION
+from anonymizer.head.person import person_for
+from anonymizer.head.tone import tone_gain, with_gain
 from anonymizer.settings import Painting
 from mediators import medm, none
 from tests import factories
@@ -67,10 +69,7 @@ def test_the_eyes_look_where_they_were_looking(face):
 
 def skin(face, shade, seed):
     """Mean colour of the drawn face over a film of one shade."""
-    still = clip(0.0, 0.0)
-    film = np.broadcast_to(np.array(shade, np.uint8), still.context.shape)
-    context = np.where(still.hidden[..., None], np.uint8(128), film)
-    guide = face.sketch(replace(still, context=context), seed).guides[0]
+    guide = face.sketch(filmed(shade), seed).guides[0]
     return guide.colour[guide.coverage > 0.9].mean(0)
 
 
@@ -82,6 +81,39 @@ def test_the_tone_of_the_skin_follows_the_film_or_only_the_seed(face):
     drawn = [skin(by_chance, pale, seed).mean() for seed in range(6)]
     assert np.ptp(drawn) > 0.2
     assert np.ptp(drawn) > 1.5 * np.ptp([skin(face, pale, seed).mean() for seed in range(6)])
+
+
+def filmed(shade):
+    still = clip(0.0, 0.0)
+    film = np.broadcast_to(np.array(shade, np.uint8), still.context.shape)
+    return replace(still, context=np.where(still.hidden[..., None], np.uint8(128), film))
+
+
+def test_lighter_skin_than_the_seeds_is_less_pigment_and_darker_skin_less_light(face):
+    seed = next(s for s in range(9) if person_for(face.head, s).appearance.melanin > 0.5)
+    own = person_for(face.head, seed).appearance.melanin
+    pale, black = (face.sketch(filmed(tone), seed) for tone in ((224, 180, 156), (40, 26, 19)))
+    assert pale.memory.melanin < own - 0.2
+    assert black.memory.melanin == own
+    assert replace(face, match="none").sketch(filmed((224, 180, 156)), seed).memory.melanin is None
+
+
+def test_pigment_stays_in_a_track_whatever_the_film_becomes(face):
+    first = face.sketch(filmed((224, 180, 156)), 5)
+    later = face.continued(filmed((120, 78, 56)), 5, first.memory)
+    assert later.memory.melanin == first.memory.melanin
+
+
+def test_brows_stay_dark_on_skin_that_is_lightened(face):
+    seed = next(s for s in range(9) if person_for(face.head, s).appearance.melanin > 0.5)
+    still = filmed((224, 180, 156))
+    drawn = face.sketch(still, seed).guides[0]
+    gain = tone_gain(face.guides(still, seed)[0], still.context[0], ~still.hidden[0])
+    brighter = with_gain(face.guides(still, seed)[0], gain)
+    (x0, y), (x1, _) = scaled(MEAN_LANDMARKS, tiny.SIZE)[:2]
+    brows = np.s_[round(y - (x1 - x0) / 2) : round(y - (x1 - x0) / 5), round(x0) : round(x1)]
+    depth = [np.ptp(guide.colour[brows].mean(-1)) for guide in (drawn, brighter)]
+    assert depth[0] > 1.1 * depth[1]
 
 
 def test_the_setting_decides_who_decides_the_tone(tmp_path):

@@ -10,7 +10,7 @@ from anonymizer.head.guide import draw_guide, linear_from_srgb
 from anonymizer.head.model import HeadModel
 from anonymizer.head.person import person_for
 from anonymizer.head.pose import solve_pose
-from anonymizer.head.tone import match_tone, tone_gain, with_gain
+from anonymizer.head.tone import less_pigment, match_tone, tone_gain, with_gain
 
 SIZE = 64
 SKIN = np.array([205, 150, 125])
@@ -123,3 +123,21 @@ def test_the_white_of_the_eye_darkens_in_the_dark(guide):
     dark = with_gain(replace(guide, colour=picture), np.full(3, np.exp(-2.5)))
     after, before = (linear_from_srgb(p[30, 30]).mean() for p in (dark.colour, picture))
     assert after / before < 0.25
+
+
+def test_the_white_of_the_eye_gets_no_hue_from_other_skin(guide):
+    dark = with_gain(guide, np.full(3, 0.3))
+    skin = float(np.median(dark.colour[guide.coverage > 0.99]))
+    picture = np.array(dark.colour)
+    picture[30, 30] = 2.2 * skin
+    lit = with_gain(replace(dark, colour=picture), np.exp([1.67, 1.85, 1.94]))
+    after, before = (linear_from_srgb(p[30, 30]) for p in (lit.colour, picture))
+    red, _, blue = np.log(after / before)
+    assert blue - red < 0.12
+
+
+def test_pigment_explains_lighter_skin_and_no_darker():
+    assert less_pigment(0.6, np.full(3, np.exp(1.0))) == pytest.approx(0.6 - 1 / 2.665, abs=1e-3)
+    assert less_pigment(0.6, np.full(3, 0.2)) == 0.6
+    assert less_pigment(0.6, np.full(3, 9.0)) == pytest.approx(0.03)
+    assert less_pigment(0.01, np.full(3, 9.0)) == 0.01
