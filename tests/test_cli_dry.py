@@ -63,6 +63,15 @@ def test_what_a_run_refuses_a_dry_run_refuses(tmp_path, what):
         assert anonymize("run", source, "--no-report", "--dry-run")[0] == 0
 
 
+@pytest.mark.parametrize("suffix", [".png", ".xyz", ""])
+def test_a_name_that_a_film_cannot_have_is_refused_dry_as_in_a_run(tmp_path, suffix):
+    source = film(tmp_path / "a.mp4", frames=2)
+    words = ("run", source, "-o", tmp_path / f"b{suffix}", "--replace", "cover")
+    assert anonymize(*words, "--dry-run") == anonymize(*words)
+    assert anonymize(*words)[0] == 1
+    assert tree(tmp_path) == ["a.mp4"]
+
+
 def test_a_translation_can_be_tried_dry(tmp_path):
     source = film(tmp_path / "a.mp4", frames=2)
     words: tuple[object, ...] = ("translate", source, "--prompt", "a robot", "--dry-run")

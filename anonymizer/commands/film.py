@@ -116,7 +116,7 @@ def plan(
     if dry_run:
         insist_on_parts(settings)
         pairs = [(source, output)]
-        rehearse(steps(pairs, overwrite=overwrite, report=False), as_json=as_json)
+        rehearse(steps(pairs, overwrite=overwrite, report=False, film=False), as_json=as_json)
     check_readable(source)
     with (
         watching(err, source, quiet=quiet or as_json) as progress,

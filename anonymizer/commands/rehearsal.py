@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 
 from anonymizer.commands.console import DONE, FAILED, err, out
-from anonymizer.errors import JobError
+from anonymizer.errors import JobError, UsageError
 
 if TYPE_CHECKING:
     from anonymizer.settings import Settings
@@ -30,14 +30,24 @@ class Step:
     """Whether that would be a failure."""
 
 
-def steps(pairs: Iterable[tuple[Path, Path]], *, overwrite: bool, report: bool) -> list[Step]:
-    """One input after another, each to a name of its own, with or without a ``report``."""
-    return [_step(*pair, overwrite=overwrite, report=report) for pair in pairs]
+def steps(
+    pairs: Iterable[tuple[Path, Path]], *, overwrite: bool, report: bool, film: bool = True
+) -> list[Step]:
+    """One input after another, each to a name of its own.
+
+    Args:
+        pairs: Inputs and what they become.
+        overwrite: Whether that may be there already.
+        report: Whether there will be reports beside it.
+        film: Whether it is a film or picture, as the input is.
+    """
+    return [_step(*pair, overwrite=overwrite, report=report, film=film) for pair in pairs]
 
 
-def _step(source: Path, destination: Path, *, overwrite: bool, report: bool) -> Step:
+def _step(source: Path, destination: Path, *, overwrite: bool, report: bool, film: bool) -> Step:
     from anonymizer import reportfile
     from anonymizer.video.failures import check_readable
+    from anonymizer.video.media import insist_on_kind
     from anonymizer.video.publish import insist_on_folder, insist_on_free
 
     try:
@@ -46,8 +56,12 @@ def _step(source: Path, destination: Path, *, overwrite: bool, report: bool) -> 
         insist_on_free(destination, overwrite=overwrite)
         if report:
             reportfile.insist_on_names(destination, overwrite=overwrite)
+        if film:
+            insist_on_kind(destination, source)
     except JobError as error:
         return Step(source, None, str(error), fault=True)
+    except UsageError as error:
+        return Step(source, None, f"{destination}: {error}", fault=True)
     return Step(source, destination)
 
 

@@ -75,6 +75,16 @@ class _Fit:
         return self.encoder.layouts.get(self.layout, self.layout.name)
 
 
+def insist_on_container(suffix: str) -> None:
+    """Refuse a suffix of no container.
+
+    Raises:
+        UsageError: if it is none of CONTAINERS.
+    """
+    if (suffix := suffix.lower()) not in CONTAINERS:
+        raise UsageError(f"cannot write {suffix or 'no suffix'!r}; use {', '.join(CONTAINERS)}")
+
+
 def output_suffix(suffix: str) -> str:
     """The container for a result whose source ends in ``suffix``: the same if it can be written."""
     return suffix if suffix.lower() in CONTAINERS else ".mkv"
@@ -108,8 +118,7 @@ def encoding_for(
             no such codec, or it cannot be lossless.
     """
     suffix = path.suffix.lower()
-    if suffix not in CONTAINERS:
-        raise UsageError(f"cannot write {suffix or 'no suffix'!r}; use {', '.join(CONTAINERS)}")
+    insist_on_container(suffix)
     stored = _stored(info)
     wanted = _wanted(info, stored, lossless=lossless)
     orientation = orientation_for(info.rotation, mirrored=info.mirrored)

@@ -11,6 +11,7 @@ from anonymizer.data import StreamInfo
 from anonymizer.errors import UnreadableVideo, UsageError
 from anonymizer.video.apart import Apart
 from anonymizer.video.copying import Audio
+from anonymizer.video.encoding import insist_on_container
 from anonymizer.video.failures import check_readable, reading
 from anonymizer.video.images import IMAGE_SUFFIXES, ImageSink, ImageSource
 from anonymizer.video.sink import VideoSink
@@ -52,6 +53,18 @@ def _head(path: Path) -> bytes:
         return file.read(16)
 
 
+def insist_on_kind(path: Path, source: Path) -> None:
+    """Refuse a suffix that what comes of ``source`` cannot have.
+
+    Raises:
+        UsageError: if it cannot be written, or a picture would become a film or vice versa.
+    """
+    if is_image(path) != is_image(source):
+        raise UsageError(f"{source.suffix} cannot be written as {path.suffix or 'no suffix'}")
+    if not is_image(path):
+        insist_on_container(path.suffix)
+
+
 def open_sink(
     path: Path,
     source: Path,
@@ -70,8 +83,7 @@ def open_sink(
     Raises:
         UsageError: if the suffix cannot be written, or a picture would become a film or vice versa.
     """
-    if is_image(path) != is_image(source):
-        raise UsageError(f"{source.suffix} cannot be written as {path.suffix}")
+    insist_on_kind(path, source)
     if is_image(path):
         return ImageSink(path, info, lossless=lossless)
     return VideoSink(
