@@ -14,7 +14,7 @@ from anonymizer.data import Clip
 from anonymizer.diffusion.scaling import larger
 from anonymizer.head.composite import compose, continued, structure
 from anonymizer.head.guide import Guide, linear_from_srgb, srgb_from_linear
-from anonymizer.head.tone import FLOOR, LUMA, Tone, tone_gain, with_gain
+from anonymizer.head.tone import FLOOR, LUMA, Evidence, Tone, with_gain
 
 SOLID: Final = 0.99
 """Coverage from which the drawing is the head and nothing else."""
@@ -89,24 +89,30 @@ def structures(guides: list[Guide], factor: int) -> Tensor:
     return F.avg_pool2d(torch.from_numpy(planes).permute(0, 3, 1, 2), factor)
 
 
+def evidence(clip: Clip) -> list[Evidence]:
+    """What the T crops tell of the tone of skin; only `context` outside `hidden` is read."""
+    crops = zip(clip.context, clip.hidden, strict=True)
+    return [Evidence.of(image, ~hidden) for image, hidden in crops]
+
+
 def tones(
-    clip: Clip, guides: list[Guide], before: Tone | None = None
+    clip: Clip, guides: list[Guide], told: list[Evidence], before: Tone | None = None
 ) -> tuple[NDArray[np.float32], Tone]:
     """Gains (T, 3) that bring guides to the tone of the film, and the track's tone from then on.
 
-    Only `context` outside `hidden` is read. Crops whose tone is known keep it.
+    Crops whose tone is known keep it.
 
     Args:
         clip: T crops.
         guides: of all of them.
+        told: by all of them.
         before: of the track, up to the last chunk; None at its start.
     """
     tone = before or Tone()
     given: dict[int, NDArray[np.float32]] = {}
-    crops = zip(clip.indices, guides, clip.context, clip.hidden, strict=True)
-    for index, guide, image, hidden in crops:
+    for index, guide, crop in zip(clip.indices, guides, told, strict=True):
         if index not in tone.gains:
-            tone = tone.after(tone_gain(guide, image, ~hidden))
+            tone = tone.after(crop.gain(guide), crop.trust)
         given[index] = tone.gains.get(index, tone.mean)
     gains = np.exp(np.stack(list(given.values())))
     return gains.astype(np.float32), replace(tone, gains=given)

@@ -28,7 +28,7 @@ from anonymizer.head.guide import Guide
 from anonymizer.head.hair import Hair
 from anonymizer.head.model import HeadModel
 from anonymizer.head.surroundings import Surroundings
-from anonymizer.head.tone import Tone, less_pigment, tone_gain
+from anonymizer.head.tone import Evidence, Tone, less_pigment
 from anonymizer.protocols import Keyed
 from anonymizer.settings import Init, Match
 
@@ -99,12 +99,12 @@ class FaceReplacer:
         """The same in the tone and with the hair that the track has had so far."""
         small = self.painter.checked(smaller_clip(clip, self.enlarged))
         small, light = conditions.lightened(small)
-        melanin = memory.melanin
+        told, melanin = conditions.evidence(small), memory.melanin
         if melanin is None and self.match == "tone":
-            melanin = self._melanin(clip, small, seed)
+            melanin = self._melanin(clip, told, seed)
         drawn = self.guides(clip, seed, melanin)
         plain = [smaller_guide(guide, self.enlarged) for guide in drawn]
-        gains, tone = conditions.tones(small, plain, memory.tone)
+        gains, tone = conditions.tones(small, plain, told, memory.tone)
         if self.match == "none":
             gains = np.ones_like(gains)
         guides = conditions.toned(plain, gains)
@@ -135,17 +135,17 @@ class FaceReplacer:
         cast = Cast.of(self.head, clip, seed, melanin)
         return [cast.guide(at, clip.size) for at in range(len(clip.indices))]
 
-    def _melanin(self, clip: Clip, small: Clip, seed: int) -> float:
-        """Pigment with which the person of `seed` has the tone of skin in the middle of the film.
+    def _melanin(self, clip: Clip, told: Sequence[Evidence], seed: int) -> float:
+        """Pigment with which the person of `seed` has the tone of skin in the film.
 
-        Lighter skin than that of `seed` is less pigment, not more light: in that, brows would be
-        pale and eyes would glow. Darker skin may as well be less light.
+        The crop that tells most of it decides. Lighter skin than that of `seed` is less pigment,
+        not more light: in that, brows would be pale and eyes would glow. Darker skin may as well be
+        less light.
         """
-        at = (clip.lead + len(clip.indices)) // 2
+        at = max(range(len(told)), key=lambda each: told[each].trust)
         cast = Cast.of(self.head, clip, seed)
         guide = smaller_guide(cast.guide(at, clip.size), self.enlarged)
-        gain = tone_gain(guide, small.context[at], ~small.hidden[at])
-        return less_pigment(cast.person.appearance.melanin, gain)
+        return less_pigment(cast.person.appearance.melanin, told[at].gain(guide))
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

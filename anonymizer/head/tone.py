@@ -54,7 +54,7 @@ TINT_SHARE: Final = 0.85
 LEAST_MELANIN: Final = 0.03
 """Pigment of the fairest people."""
 STEADY: Final = 50
-"""Frames that the tone of a track is the mean of, about."""
+"""Frames, wholly trusted, that the tone of a track is the mean of, about."""
 MAX_BRIGHTNESS: Final = 5.0
 """Limit of the change of brightness, natural logarithm."""
 MAX_TINT: Final = 0.40
@@ -68,14 +68,46 @@ class Tone:
     gains: Mapping[int, Array] = field(default_factory=dict)
     """By frame index, of the last frames: natural logarithms (3,) of the gains they were given."""
     mean: Array = field(default_factory=lambda: np.zeros(3, np.float32))
-    count: int = 0
-    """Frames that the mean is of."""
+    weight: float = 0.0
+    """Of the frames that the mean is of: as much as they were trusted."""
 
-    def after(self, gain: NDArray[np.floating]) -> Tone:
+    def after(self, gain: NDArray[np.floating], trust: float) -> Tone:
         """With one more frame: a mean over the first frames, of which old ones then fade."""
-        count = min(self.count + 1, STEADY)
-        step = (np.log(gain) - self.mean) / count
-        return replace(self, mean=np.asarray(self.mean + step, np.float32), count=count)
+        trust = max(trust, 1e-3)
+        weight = min(self.weight + trust, STEADY)
+        step = (np.log(gain) - self.mean) * (trust / weight)
+        return replace(self, mean=np.asarray(self.mean + step, np.float32), weight=weight)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """What a crop tells of the tone of skin in its film."""
+
+    skin: Array
+    """(3,) mean log light of what looks like skin."""
+    trust: float
+    """How much of that there is, in [0, 1]."""
+    exposure: float
+    """Change of brightness, natural logarithm, where there is none."""
+
+    @classmethod
+    def of(cls, image: NDArray[np.uint8], outside: NDArray[np.bool_]) -> Evidence:
+        """Of an sRGB crop (S, S, 3); nothing is read where `outside` (S, S) is False."""
+        seen = np.where(outside[..., None], image, 0).astype(np.float32) / 255
+        logs = _logarithm(linear_from_srgb(seen))
+        far = cv2.distanceTransform(outside.astype(np.uint8), cv2.DIST_L2, 3)
+        near = np.exp(-far / (REACH * len(image))) * outside
+        brightness = np.minimum(np.exp(logs @ LUMA) / 0.2, 1.5)
+        weights = _skin_likeness(logs) * near * brightness**BRIGHT * _neck(len(image))
+        amount = float(weights.mean())
+        around = float((logs @ ONES / 3 * near).sum() / (near.sum() + 1e-6)) + 1.9
+        exposure = EXPOSURE_SHARE * around * float(near.sum() / (near.sum() + 1.0))
+        return cls(_mean(logs, weights), amount / (amount + EVIDENCE), exposure)
+
+    def gain(self, guide: Guide) -> Array:
+        """Gain (3,) in linear light that brings a neutral guide to the film."""
+        own = _own_tone(guide, linear_from_srgb(guide.colour))
+        return _gain(own, self.skin, self.trust, self.exposure)
 
 
 def _logarithm(linear: Array) -> Array:
@@ -144,18 +176,7 @@ def tone_gain(
             f"expected image {shape} and boolean outside {shape[:2]}, "
             f"got {image.shape} and {outside.shape} {outside.dtype}"
         )
-    seen = np.where(outside[..., None], image, 0).astype(np.float32) / 255
-    logs = _logarithm(linear_from_srgb(seen))
-    far = cv2.distanceTransform(outside.astype(np.uint8), cv2.DIST_L2, 3)
-    near = np.exp(-far / (REACH * len(image))) * outside
-    brightness = np.minimum(np.exp(logs @ LUMA) / 0.2, 1.5)
-    weights = _skin_likeness(logs) * near * brightness**BRIGHT * _neck(len(image))
-    evidence = float(weights.mean())
-    trust = evidence / (evidence + EVIDENCE)
-    around = float((logs @ ONES / 3 * near).sum() / (near.sum() + 1e-6)) + 1.9
-    exposure = EXPOSURE_SHARE * around * float(near.sum() / (near.sum() + 1.0))
-    own = _own_tone(guide, linear_from_srgb(guide.colour))
-    return _gain(own, _mean(logs, weights), trust, exposure)
+    return Evidence.of(image, outside).gain(guide)
 
 
 def less_pigment(melanin: float, gain: NDArray[np.floating]) -> float:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from anonymizer.data import Clip
 from anonymizer.diffusion import conditions
 from anonymizer.head.guide import Guide
+from anonymizer.head.tone import Tone
 from tests import factories
 from tests.mediators import oracle
 
@@ -28,7 +29,7 @@ def guide(colour: float = 0.75, cover: float = 1.0) -> Guide:
 
 
 def in_tone(clip: Clip, guides: list[Guide]) -> list[Guide]:
-    return conditions.toned(guides, conditions.tones(clip, guides)[0])
+    return conditions.toned(guides, tones(clip, guides)[0])
 
 
 def test_pictures_and_images_are_inverse() -> None:
@@ -117,6 +118,10 @@ def test_tone_follows_the_film() -> None:
     assert light[5, 5, 0] > light[5, 5, 2]
 
 
+def tones(clip: Clip, guides: list[Guide], before: Tone | None = None):
+    return conditions.tones(clip, guides, conditions.evidence(clip), before)
+
+
 def jumping(frames: int, at: int) -> Clip:
     """A film that gets darker from one frame to the next."""
     clip = factories.clip(T=frames, S=S, motion=(0, 0))
@@ -127,8 +132,8 @@ def jumping(frames: int, at: int) -> Clip:
 
 def test_tone_changes_slowly_where_the_film_jumps() -> None:
     clip = jumping(40, 20)
-    gains, _ = conditions.tones(clip, [guide(0.5)] * 40)
-    alone, _ = conditions.tones(jumping(1, 0), [guide(0.5)])
+    gains, _ = tones(clip, [guide(0.5)] * 40)
+    alone, _ = tones(jumping(1, 0), [guide(0.5)])
     steps = -np.diff(np.log(gains).mean(1))
     assert (steps > -1e-6).all()
     assert 0 < steps.max() < 0.06 * np.log(gains[0] / alone[0]).mean()
@@ -136,11 +141,11 @@ def test_tone_changes_slowly_where_the_film_jumps() -> None:
 
 def test_tone_goes_on_over_chunks_as_if_there_were_none() -> None:
     clip = jumping(20, 8)
-    whole, _ = conditions.tones(clip, [guide(0.5)] * 20)
+    whole, _ = tones(clip, [guide(0.5)] * 20)
     parts, tone = [], None
     for start, stop, lead in ((0, 8, 0), (6, 12, 2), (9, 20, 3)):
         part = oracle.part_of(clip, start, stop, lead)
-        found, tone = conditions.tones(part, [guide(0.5)] * (stop - start), tone)
+        found, tone = tones(part, [guide(0.5)] * (stop - start), tone)
         parts.append(found[lead:])
     np.testing.assert_allclose(np.concatenate(parts), whole, rtol=1e-6)
 

@@ -98,6 +98,14 @@ def test_lighter_skin_than_the_seeds_is_less_pigment_and_darker_skin_less_light(
     assert replace(face, match="none").sketch(filmed((224, 180, 156)), seed).memory.melanin is None
 
 
+def test_the_frame_that_tells_most_of_skin_decides_on_pigment(face):
+    pale = filmed((224, 180, 156))
+    blue = filmed((40, 90, 160)).context[0]
+    mixed = replace(pale, context=np.stack([blue, pale.context[1]]))
+    first, second = (face.sketch(each, 5).memory.melanin for each in (pale, mixed))
+    assert first == second
+
+
 def test_pigment_stays_in_a_track_whatever_the_film_becomes(face):
     first = face.sketch(filmed((224, 180, 156)), 5)
     later = face.continued(filmed((120, 78, 56)), 5, first.memory)

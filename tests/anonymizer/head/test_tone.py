@@ -10,7 +10,7 @@ from anonymizer.head.guide import draw_guide, linear_from_srgb
 from anonymizer.head.model import HeadModel
 from anonymizer.head.person import person_for
 from anonymizer.head.pose import solve_pose
-from anonymizer.head.tone import less_pigment, match_tone, tone_gain, with_gain
+from anonymizer.head.tone import Tone, less_pigment, match_tone, tone_gain, with_gain
 
 SIZE = 64
 SKIN = np.array([205, 150, 125])
@@ -141,3 +141,10 @@ def test_pigment_explains_lighter_skin_and_no_darker():
     assert less_pigment(0.6, np.full(3, 0.2)) == 0.6
     assert less_pigment(0.6, np.full(3, 9.0)) == pytest.approx(0.03)
     assert less_pigment(0.01, np.full(3, 9.0)) == 0.01
+
+
+def test_a_frame_that_tells_little_of_skin_counts_little():
+    double, same = np.full(3, 2.0), np.ones(3)
+    tone = Tone().after(double, 0.1).after(same, 0.9)
+    np.testing.assert_allclose(tone.mean, 0.1 * np.log(2), rtol=1e-5)
+    assert np.isfinite(Tone().after(double, 0.0).mean).all()
