@@ -96,7 +96,11 @@ def evidence(clip: Clip) -> list[Evidence]:
 
 
 def tones(
-    clip: Clip, guides: list[Guide], told: list[Evidence], before: Tone | None = None
+    clip: Clip,
+    guides: list[Guide],
+    told: list[Evidence],
+    before: Tone | None = None,
+    usual: NDArray[np.float32] | None = None,
 ) -> tuple[NDArray[np.float32], Tone]:
     """Gains (T, 3) that bring guides to the tone of the film, and the track's tone from then on.
 
@@ -107,12 +111,13 @@ def tones(
         guides: of all of them.
         told: by all of them.
         before: of the track, up to the last chunk; None at its start.
+        usual: tone (3,) of skin where the film tells nothing, see `Evidence.gain`.
     """
     tone = before or Tone()
     given: dict[int, NDArray[np.float32]] = {}
     for index, guide, crop in zip(clip.indices, guides, told, strict=True):
         if index not in tone.gains:
-            tone = tone.after(crop.gain(guide), crop.trust)
+            tone = tone.after(crop.gain(guide, usual), crop.trust)
         given[index] = tone.gains.get(index, tone.mean)
     gains = np.exp(np.stack(list(given.values())))
     return gains.astype(np.float32), replace(tone, gains=given)

@@ -28,7 +28,7 @@ from anonymizer.head.guide import Guide
 from anonymizer.head.hair import Hair
 from anonymizer.head.model import HeadModel
 from anonymizer.head.surroundings import Surroundings
-from anonymizer.head.tone import Evidence, Tone, less_pigment
+from anonymizer.head.tone import Complexion, Evidence, Tone
 from anonymizer.protocols import Keyed
 from anonymizer.settings import Init, Match
 
@@ -49,8 +49,8 @@ class Memory:
     tone: Tone = field(default_factory=Tone)
     hair: Hair | None = None
     """None at its start."""
-    melanin: float | None = None
-    """Pigment of the person's skin where the film decides it; None at the start."""
+    skin: Complexion | None = None
+    """None at its start, and where the film does not decide it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -99,12 +99,14 @@ class FaceReplacer:
         """The same in the tone and with the hair that the track has had so far."""
         small = self.painter.checked(smaller_clip(clip, self.enlarged))
         small, light = conditions.lightened(small)
-        told, melanin = conditions.evidence(small), memory.melanin
-        if melanin is None and self.match == "tone":
-            melanin = self._melanin(clip, told, seed)
-        drawn = self.guides(clip, seed, melanin)
+        told, skin = conditions.evidence(small), memory.skin
+        if skin is None and self.match == "tone":
+            skin = self._complexion(clip, told, seed)
+        drawn = self.guides(clip, seed, skin.melanin if skin else None)
         plain = [smaller_guide(guide, self.enlarged) for guide in drawn]
-        gains, tone = conditions.tones(small, plain, told, memory.tone)
+        gains, tone = conditions.tones(
+            small, plain, told, memory.tone, skin.usual if skin else None
+        )
         if self.match == "none":
             gains = np.ones_like(gains)
         guides = conditions.toned(plain, gains)
@@ -127,7 +129,7 @@ class FaceReplacer:
             hair=hair,
             light=light[new],
             seed=seed,
-            memory=Memory(tone, hair[-1], melanin),
+            memory=Memory(tone, hair[-1], skin),
         )
 
     def guides(self, clip: Clip, seed: int, melanin: float | None = None) -> list[Guide]:
@@ -135,17 +137,16 @@ class FaceReplacer:
         cast = Cast.of(self.head, clip, seed, melanin)
         return [cast.guide(at, clip.size) for at in range(len(clip.indices))]
 
-    def _melanin(self, clip: Clip, told: Sequence[Evidence], seed: int) -> float:
-        """Pigment with which the person of `seed` has the tone of skin in the film.
+    def _complexion(self, clip: Clip, told: Sequence[Evidence], seed: int) -> Complexion:
+        """That of the person of `seed` in the film, by the crop that tells most of its skin.
 
-        The crop that tells most of it decides. Lighter skin than that of `seed` is less pigment,
-        not more light: in that, brows would be pale and eyes would glow. Darker skin may as well be
-        less light.
+        Lighter skin than theirs is less pigment, not more light: in that, brows would be pale and
+        eyes would glow. Darker skin may as well be less light.
         """
         at = max(range(len(told)), key=lambda each: told[each].trust)
         cast = Cast.of(self.head, clip, seed)
         guide = smaller_guide(cast.guide(at, clip.size), self.enlarged)
-        return less_pigment(cast.person.appearance.melanin, told[at].gain(guide))
+        return told[at].complexion(guide, cast.person.appearance.melanin)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -104,10 +104,39 @@ class Evidence:
         exposure = EXPOSURE_SHARE * around * float(near.sum() / (near.sum() + 1.0))
         return cls(_mean(logs, weights), amount / (amount + EVIDENCE), exposure)
 
-    def gain(self, guide: Guide) -> Array:
-        """Gain (3,) in linear light that brings a neutral guide to the film."""
+    def gain(self, guide: Guide, usual: Array | None = None) -> Array:
+        """Gain (3,) in linear light that brings a neutral guide to the film.
+
+        As far as the film tells nothing skin has the `usual` tone (3,), mean log light, which is
+        the guide's own unless said otherwise.
+        """
         own = _own_tone(guide, linear_from_srgb(guide.colour))
-        return _gain(own, self.skin, self.trust, self.exposure)
+        expected = (own if usual is None else usual) + self.exposure
+        wanted = self.trust * self.skin + (1 - self.trust) * expected - own
+        brightness = float(wanted @ LUMA)
+        tint = _soft_limit(TINT_SHARE * (wanted - brightness), MAX_TINT)
+        level = _soft_limit(np.array(brightness), MAX_BRIGHTNESS)
+        return np.asarray(np.exp(level + tint), np.float32)
+
+    def complexion(self, guide: Guide, melanin: float) -> Complexion:
+        """That of a person in the film, of whom there is a neutral `guide` with some `melanin`.
+
+        Pigment absorbs by the law of Beer and Lambert, as skin is painted (`head.texture`).
+        """
+        lighter = float(np.log(self.gain(guide)) @ LUMA)
+        less = max(LEAST_MELANIN, melanin - lighter / float(MELANIN_ABSORPTION @ LUMA))
+        own = _own_tone(guide, linear_from_srgb(guide.colour))
+        return Complexion(min(melanin, less), own)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Complexion:
+    """A person's skin in the light of a film."""
+
+    melanin: float
+    """Its pigment: their own, or as much less as makes it as light as the film's skin."""
+    usual: Array
+    """(3,) mean log light of their skin with their own pigment."""
 
 
 def _logarithm(linear: Array) -> Array:
@@ -150,15 +179,6 @@ def _soft_limit(value: NDArray[np.floating], limit: float) -> NDArray[np.floatin
     return np.asarray(limit * np.tanh(value / limit))
 
 
-def _gain(guide_tone: Array, film_tone: Array, trust: float, exposure: float) -> Array:
-    """Gain (3,) in linear light: skin evidence by `trust`, else the exposure alone."""
-    wanted = trust * (film_tone - guide_tone) + (1 - trust) * exposure
-    brightness = float(wanted @ LUMA)
-    tint = _soft_limit(TINT_SHARE * (wanted - brightness), MAX_TINT)
-    level = _soft_limit(np.array(brightness), MAX_BRIGHTNESS)
-    return np.asarray(np.exp(level + tint), np.float32)
-
-
 @lru_cache(maxsize=4)
 def _neck(size: int) -> Array:
     """Weight (S, 1) of the rows of a crop: what is like skin beside a face is hair more often."""
@@ -177,15 +197,6 @@ def tone_gain(
             f"got {image.shape} and {outside.shape} {outside.dtype}"
         )
     return Evidence.of(image, outside).gain(guide)
-
-
-def less_pigment(melanin: float, gain: NDArray[np.floating]) -> float:
-    """Pigment, in [0, 1], with which skin of some `melanin` needs no gain (3,) above 1.
-
-    Beer and Lambert's law, as skin is painted (`head.texture`).
-    """
-    lighter = max(0.0, float(np.log(gain) @ LUMA))
-    return max(min(LEAST_MELANIN, melanin), melanin - lighter / float(MELANIN_ABSORPTION @ LUMA))
 
 
 def match_tone(guide: Guide, image: NDArray[np.uint8], outside: NDArray[np.bool_]) -> Guide:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from anonymizer.diffusion import inpainter, weights
+from anonymizer.diffusion import conditions, inpainter, weights
 from anonymizer.diffusion.faces import FaceReplacer
 from anonymizer.head.canonical import MEAN_LANDMARKS, scaled
 from anonymizer.head.expression import MOTION
@@ -93,23 +93,39 @@ def test_lighter_skin_than_the_seeds_is_less_pigment_and_darker_skin_less_light(
     seed = next(s for s in range(9) if person_for(face.head, s).appearance.melanin > 0.5)
     own = person_for(face.head, seed).appearance.melanin
     pale, black = (face.sketch(filmed(tone), seed) for tone in ((224, 180, 156), (40, 26, 19)))
-    assert pale.memory.melanin < own - 0.2
-    assert black.memory.melanin == own
-    assert replace(face, match="none").sketch(filmed((224, 180, 156)), seed).memory.melanin is None
+    assert pale.memory.skin.melanin < own - 0.2
+    assert black.memory.skin.melanin == own
+    assert replace(face, match="none").sketch(filmed((224, 180, 156)), seed).memory.skin is None
 
 
 def test_the_frame_that_tells_most_of_skin_decides_on_pigment(face):
     pale = filmed((224, 180, 156))
     blue = filmed((40, 90, 160)).context[0]
     mixed = replace(pale, context=np.stack([blue, pale.context[1]]))
-    first, second = (face.sketch(each, 5).memory.melanin for each in (pale, mixed))
+    first, second = (face.sketch(each, 5).memory.skin.melanin for each in (pale, mixed))
     assert first == second
+
+
+def test_where_the_film_tells_half_of_skin_pigment_does_not_make_it_lighter(face):
+    seed = next(s for s in range(9) if person_for(face.head, s).appearance.melanin > 0.5)
+    still = filmed((40, 90, 160))
+    context = still.context.copy()
+    context[:, -1, ::8] = 224, 180, 156
+    still = replace(still, context=context)
+    told = conditions.evidence(still)
+    assert 0.2 < told[0].trust < 0.8
+    sketch = face.sketch(still, seed)
+    own = face.guides(still, seed)
+    plain = conditions.toned(own, conditions.tones(still, own, told)[0])
+    assert sketch.memory.skin.melanin < person_for(face.head, seed).appearance.melanin - 0.05
+    tones = [guide.colour[guide.coverage > 0.9].mean() for guide in (sketch.guides[0], plain[0])]
+    assert tones[0] == pytest.approx(tones[1], rel=0.1)
 
 
 def test_pigment_stays_in_a_track_whatever_the_film_becomes(face):
     first = face.sketch(filmed((224, 180, 156)), 5)
     later = face.continued(filmed((120, 78, 56)), 5, first.memory)
-    assert later.memory.melanin == first.memory.melanin
+    assert later.memory.skin.melanin == first.memory.skin.melanin
 
 
 def test_brows_stay_dark_on_skin_that_is_lightened(face):

@@ -10,7 +10,7 @@ from anonymizer.head.guide import draw_guide, linear_from_srgb
 from anonymizer.head.model import HeadModel
 from anonymizer.head.person import person_for
 from anonymizer.head.pose import solve_pose
-from anonymizer.head.tone import Tone, less_pigment, match_tone, tone_gain, with_gain
+from anonymizer.head.tone import Evidence, Tone, match_tone, tone_gain, with_gain
 
 SIZE = 64
 SKIN = np.array([205, 150, 125])
@@ -136,11 +136,31 @@ def test_the_white_of_the_eye_gets_no_hue_from_other_skin(guide):
     assert blue - red < 0.12
 
 
-def test_pigment_explains_lighter_skin_and_no_darker():
-    assert less_pigment(0.6, np.full(3, np.exp(1.0))) == pytest.approx(0.6 - 1 / 2.665, abs=1e-3)
-    assert less_pigment(0.6, np.full(3, 0.2)) == 0.6
-    assert less_pigment(0.6, np.full(3, 9.0)) == pytest.approx(0.03)
-    assert less_pigment(0.01, np.full(3, 9.0)) == 0.01
+def told(guide, *, lighter, trust=1.0):
+    own = np.log(tone_of(guide) + 0.004)
+    return Evidence(np.asarray(own + lighter, np.float32), trust, 0.0)
+
+
+def tone_of(guide):
+    solid = (guide.coverage > 0.99) & (guide.normals[..., 2] > 0.8)
+    return np.median(linear_from_srgb(guide.colour[solid]), 0)
+
+
+def test_pigment_explains_lighter_skin_and_no_darker(guide):
+    pigments = [told(guide, lighter=by).complexion(guide, 0.6).melanin for by in (-2, 0.5, 1, 9)]
+    assert pigments[0] == 0.6
+    assert pigments[1] - pigments[2] == pytest.approx(0.5 / 2.665, rel=0.05)
+    assert pigments[3] == pytest.approx(0.03)
+    assert told(guide, lighter=9).complexion(guide, 0.01).melanin == 0.01
+
+
+def test_less_pigment_makes_skin_no_lighter_than_light_alone_would(guide):
+    """Where the film tells little, too, whatever the pigment is."""
+    film = told(guide, lighter=1.0, trust=0.5)
+    pale = with_gain(guide, np.full(3, 1.6))
+    usual = film.complexion(guide, 0.6).usual
+    lit = [with_gain(guide, film.gain(guide)), with_gain(pale, film.gain(pale, usual))]
+    assert tone_of(lit[1]) == pytest.approx(tone_of(lit[0]), rel=0.05)
 
 
 def test_a_frame_that_tells_little_of_skin_counts_little():
