@@ -20,6 +20,8 @@ SOLID: Final = 0.99
 """Coverage from which the drawing is the head and nothing else."""
 DARK: Final = -2.7
 """Mean log light of surroundings below which they are lightened for painting."""
+NIGHT: Final = 1e-4
+"""Light below which nothing is told apart."""
 MOST_LIGHT: Final = 3.0
 """The most they are lightened by, natural logarithm."""
 BLEND: Final = 1 / 40
@@ -156,6 +158,25 @@ def _relit(images: NDArray[np.uint8], gains: NDArray[np.float32]) -> NDArray[np.
 def toned(guides: list[Guide], gains: NDArray[np.float32]) -> list[Guide]:
     """The guides in the light of `tones`."""
     return [with_gain(guide, gain) for guide, gain in zip(guides, gains, strict=True)]
+
+
+def levelled(
+    painted: NDArray[np.uint8], drawn: NDArray[np.uint8], guides: list[Guide]
+) -> NDArray[np.uint8]:
+    """Paintings (N, S, S, 3) in the mean light that the drawings (N, S, S, 3) have on their faces.
+
+    A painter has light and skin of its own that it likes: dark faces came back twice as light.
+    """
+    result = painted.copy()
+    for crop, drawing, guide in zip(result, drawn, guides, strict=True):
+        face = guide.coverage > SOLID
+        if not face.any():
+            continue
+        wanted, found = (linear_from_srgb(each[face] / 255).mean(0) for each in (drawing, crop))
+        gain = (wanted + NIGHT) / (found + NIGHT)
+        for channel, by in enumerate(gain):
+            crop[..., channel] = _relit(crop[None, ..., channel], by[None])[0]
+    return result
 
 
 def detailed(

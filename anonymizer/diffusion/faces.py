@@ -226,7 +226,11 @@ class FaceSketch:
         alone = painter.model.given(condition)
         reference = painter.reference(alone, drawn, noise, drawn=True)
         denoise = painter.agreed(alone, mediation, sigmas)
-        return painter.painted(denoise, x, sigmas, mediation, reference)
+        painted = painter.painted(denoise, x, sigmas, mediation, reference)
+        if not replacer.non_interference:
+            return painted
+        drawings = self.moving.pixels[self.clip.lead :][which]
+        return conditions.levelled(painted, drawings, guides)
 
     def _origin(self, drawn: Tensor, which: list[int]) -> Tensor | float:
         """The clean latents that sampling starts around."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from anonymizer.data import Clip
 from anonymizer.diffusion import conditions
-from anonymizer.head.guide import Guide
+from anonymizer.head.guide import Guide, linear_from_srgb
 from anonymizer.head.tone import Tone
 from tests import factories
 from tests.mediators import oracle
@@ -154,6 +154,20 @@ def test_a_film_that_does_not_change_has_one_tone() -> None:
     clip = factories.clip(T=5, S=S, motion=(0, 0))
     toned = in_tone(clip, [guide(0.5)] * 5)
     assert all(np.allclose(g.colour, toned[0].colour, atol=1e-6) for g in toned)
+
+
+def test_a_painting_has_the_light_of_the_drawing_on_its_face() -> None:
+    rng = np.random.default_rng(0)
+    drawn = rng.integers(40, 90, (2, S, S, 3), np.uint8)
+    painted = (drawn * np.array([1.6, 1.5, 1.4])).round().astype(np.uint8)
+    result = conditions.levelled(painted, drawn, [guide(0.5), guide(0.0)])
+    face = guide(0.5).coverage > 0.99
+    light = [linear_from_srgb(each[0][face] / 255).mean(0) for each in (result, drawn, painted)]
+    np.testing.assert_allclose(light[0], light[1], rtol=0.03)
+    assert (light[2] > 1.5 * light[1]).all()
+    assert np.abs(result[0].astype(int) - drawn[0]).max() < 12  # the rest comes with it
+    nothing = conditions.levelled(painted[:1], drawn[:1], [guide(cover=0.5)])
+    assert np.array_equal(nothing, painted[:1])
 
 
 def test_detail_is_the_drawings_and_light_the_paintings():
