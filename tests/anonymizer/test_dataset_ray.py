@@ -234,14 +234,16 @@ def test_machines_that_join_late_are_waited_for():
     assert next(joined, None) is None
 
 
-@pytest.mark.parametrize(
-    ("gpus", "said"), [(0.5, "Ray: no room for 1 workers"), (1.5, "Ray: 1.5 GPUs a worker")]
-)
-def test_a_share_of_a_gpu_that_is_not_there_is_refused_and_not_waited_for(monkeypatch, gpus, said):
+def test_shares_of_a_gpu_that_ray_does_not_know_are_refused():
+    with pytest.raises(ValueError, match=r"1\.5 GPUs a worker"):
+        clusters.insist_on_room(machines({"CPU": 2.0, "GPU": 4.0}), 1, 1.5)
+
+
+def test_a_share_of_a_gpu_that_is_not_there_is_refused_and_not_waited_for(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.setattr(dataset, "insist_on_room", partial(clusters.insist_on_room, wait_s=0))
-    with pytest.raises(UsageError, match=said):
-        Actors(NOBODY, 1, address=None, gpus=gpus)
+    with pytest.raises(UsageError, match="Ray: no room for 1 workers"):
+        Actors(NOBODY, 1, address=None, gpus=0.5)
     Actors(NOBODY, 1, address=None, gpus=0).close()
 
 
