@@ -216,11 +216,12 @@ def blended(painted: NDArray[np.uint8], clip: Clip) -> NDArray[np.uint8]:
     new = slice(clip.lead, None)
     for crop, image, hidden in zip(result, clip.context[new], clip.hidden[new], strict=True):
         known = ~hidden
-        missed = np.where(hidden[..., None], 0, image.astype(np.float32) - crop)
+        missed = image.astype(np.float32) - crop
+        missed = np.where(hidden[..., None], 0, missed.clip(-LARGEST_SHIFT, LARGEST_SHIFT))
         share = cv2.GaussianBlur(known.astype(np.float32), (0, 0), BLEND * clip.size)
         even = cv2.GaussianBlur(missed.astype(np.float32), (0, 0), BLEND * clip.size)
         shift = continued(even / np.maximum(share, 1e-3)[..., None], known)
-        crop[:] = (crop + shift.clip(-LARGEST_SHIFT, LARGEST_SHIFT)).round().clip(0, 255)
+        crop[:] = (crop + shift).round().clip(0, 255)
     return result
 
 

@@ -258,6 +258,16 @@ def test_blending_reads_nothing_that_is_hidden_and_has_a_limit() -> None:
     assert np.array_equal(conditions.blended(painted, blind), painted)
 
 
+def test_a_sign_that_was_painted_badly_does_not_colour_the_face() -> None:
+    base = factories.clip(T=1, S=S)
+    film = np.full_like(base.context, 110)
+    film[0, :4, : S // 4] = 0, 0, 255
+    clip = replace(base, context=film)
+    painted = np.full((1, S, S, 3), 110, np.uint8)
+    change = conditions.blended(painted, clip)[0].astype(int) - 110
+    assert np.abs(change[clip.hidden[0]]).mean() < 2
+
+
 def test_enlarged_paintings_show_what_only_the_finer_drawing_does() -> None:
     """Stripes too fine for the painting come back inside the face, and only there."""
     stripes = np.zeros((2 * S, 2 * S), np.float32)
