@@ -163,7 +163,7 @@ def toned(guides: list[Guide], gains: NDArray[np.float32]) -> list[Guide]:
 def levelled(
     painted: NDArray[np.uint8], drawn: NDArray[np.uint8], guides: list[Guide]
 ) -> NDArray[np.uint8]:
-    """Paintings (N, S, S, 3) in the mean light that the drawings (N, S, S, 3) have on their faces.
+    """Paintings (N, S, S, 3) with faces in the mean light that drawings (N, S, S, 3) have there.
 
     A painter has light and skin of its own that it likes: dark faces came back twice as light.
     """
@@ -173,9 +173,10 @@ def levelled(
         if not face.any():
             continue
         wanted, found = (linear_from_srgb(each[face] / 255).mean(0) for each in (drawing, crop))
-        gain = (wanted + NIGHT) / (found + NIGHT)
-        for channel, by in enumerate(gain):
-            crop[..., channel] = _relit(crop[None, ..., channel], by[None])[0]
+        gains = (wanted + NIGHT) / (found + NIGHT)
+        planes = [_relit(crop[None, ..., at], gains[at : at + 1])[0] for at in range(3)]
+        change = np.stack(planes, -1).astype(np.float32) - crop
+        crop[:] = (crop + guide.coverage[..., None] * change).round()
     return result
 
 

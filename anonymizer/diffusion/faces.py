@@ -187,8 +187,10 @@ class FaceSketch:
             painted = self._filled(mediation.sparse(replacer.every))
         else:
             painted = self._diffused(mediation, range(len(self.composite)))
+        drawings = self.moving.pixels[self.clip.lead :]
+        if replacer.non_interference:
+            painted = conditions.levelled(painted, drawings, self.guides)
         if replacer.detail:
-            drawings = self.moving.pixels[self.clip.lead :]
             scale = replacer.detail * self.clip.size
             painted = conditions.detailed(painted, drawings, self.guides, scale)
         blended = conditions.blended(painted, self.clip)
@@ -226,11 +228,7 @@ class FaceSketch:
         alone = painter.model.given(condition)
         reference = painter.reference(alone, drawn, noise, drawn=True)
         denoise = painter.agreed(alone, mediation, sigmas)
-        painted = painter.painted(denoise, x, sigmas, mediation, reference)
-        if not replacer.non_interference:
-            return painted
-        drawings = self.moving.pixels[self.clip.lead :][which]
-        return conditions.levelled(painted, drawings, guides)
+        return painter.painted(denoise, x, sigmas, mediation, reference)
 
     def _origin(self, drawn: Tensor, which: list[int]) -> Tensor | float:
         """The clean latents that sampling starts around."""
