@@ -1,6 +1,6 @@
 """One synthetic person: what a track's seed turns into."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
@@ -51,5 +51,12 @@ def sample_person(
 
 @lru_cache(maxsize=16)
 def person_for(head: HeadModel, seed: int, melanin: float | None = None) -> Person:
-    """The person of a seed, for a head model; those of late are kept."""
-    return sample_person(np.random.default_rng(seed), melanin, code_length=head.code_length)
+    """The person of a seed, for a head model; those of late are kept.
+
+    `melanin` changes the pigment of their skin and nothing else: hair and eyes stay theirs.
+    """
+    person = sample_person(np.random.default_rng(seed), code_length=head.code_length)
+    if melanin is None:
+        return person
+    look = replace(person.appearance, melanin=melanin)
+    return Person(person.identity, look, albedo(look))

@@ -51,6 +51,8 @@ EXPOSURE_SHARE: Final = 0.15
 """How far the mean brightness of the surroundings, whatever they are, moves the prior."""
 TINT_SHARE: Final = 0.85
 """Share of the found difference of hue that is followed."""
+SUDDEN: Final = 3.0
+"""Usual frames that one counts as at most, after others that told nothing."""
 LEAST_MELANIN: Final = 0.03
 """Pigment of the fairest people."""
 STEADY: Final = 50
@@ -70,13 +72,16 @@ class Tone:
     mean: Array = field(default_factory=lambda: np.zeros(3, np.float32))
     weight: float = 0.0
     """Of the frames that the mean is of: as much as they were trusted."""
+    count: int = 0
+    """How many there were."""
 
     def after(self, gain: NDArray[np.floating], trust: float) -> Tone:
         """With one more frame: a mean over the first frames, of which old ones then fade."""
         trust = max(trust, 1e-3)
-        weight = min(self.weight + trust, STEADY)
-        step = (np.log(gain) - self.mean) * (trust / weight)
-        return replace(self, mean=np.asarray(self.mean + step, np.float32), weight=weight)
+        weight, count = min(self.weight + trust, STEADY), self.count + 1
+        share = min(trust / weight, SUDDEN / min(count, STEADY))
+        mean = np.asarray(self.mean + share * (np.log(gain) - self.mean), np.float32)
+        return replace(self, mean=mean, weight=weight, count=count)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,5 +1,7 @@
 """The picture of the new head."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -205,3 +207,10 @@ def test_faces_have_about_the_contrast_of_filmed_ones(head):
         dark, bright = np.quantile(np.log(light + 0.004), (0.1, 0.9))
         spans.append(bright - dark)
     assert 1.0 < np.mean(spans) < 1.5
+
+
+def test_other_pigment_leaves_hair_and_eyes_as_they_are(head):
+    own, pale = person_for(head, 4), person_for(head, 4, 0.05)
+    assert pale.appearance == replace(own.appearance, melanin=0.05)
+    assert pale.albedo.mean() > own.albedo.mean() or own.appearance.melanin <= 0.05
+    np.testing.assert_array_equal(pale.identity, own.identity)

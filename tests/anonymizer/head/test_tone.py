@@ -168,3 +168,11 @@ def test_a_frame_that_tells_little_of_skin_counts_little():
     tone = Tone().after(double, 0.1).after(same, 0.9)
     np.testing.assert_allclose(tone.mean, 0.1 * np.log(2), rtol=1e-5)
     assert np.isfinite(Tone().after(double, 0.0).mean).all()
+
+
+def test_a_hand_after_frames_without_skin_changes_the_tone_little():
+    tone = Tone()
+    for _ in range(100):
+        tone = tone.after(np.ones(3), 0.0)
+    after = tone.after(np.full(3, 2.0), 0.97)
+    assert 0 < after.mean[0] < 0.1 * np.log(2)
