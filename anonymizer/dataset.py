@@ -29,7 +29,7 @@ from anonymizer.settings import Settings
 from anonymizer.tasks import Outcome, Result, Task, Unit, unit_of
 from anonymizer.totals import Run, Summary, summary_of
 from anonymizer.units import Worker
-from anonymizer.video.encoding import output_suffix
+from anonymizer.video.containers import output_suffix
 from anonymizer.workers import TICK_S, Crew, Processes, Pulse, Reply, Trade, shared_out
 
 if TYPE_CHECKING:

@@ -20,7 +20,6 @@ from anonymizer.errors import (
     Doubtful,
     SourceChanged,
     UnreadableVideo,
-    UsageError,
 )
 from anonymizer.head.expression import MOTION
 from anonymizer.identities import identities
@@ -28,11 +27,10 @@ from anonymizer.pipeline import Progress, Studio
 from anonymizer.planfile import PlanFile
 from anonymizer.planning import of_this, plan_of
 from anonymizer.protocols import Detector
-from anonymizer.rendering import Task, Written, joined, opened, painted_again, whole
+from anonymizer.rendering import Task, Written, joined, painted_again, refuse_output, whole
 from anonymizer.report import Report, Verification
 from anonymizer.settings import Settings
 from anonymizer.sparing import Witness, written
-from anonymizer.video.images import ImageSource
 from anonymizer.video.media import open_source
 from anonymizer.video.publish import atomic_output, folder_of
 from anonymizer.video.source import VideoSource
@@ -97,7 +95,7 @@ class Anonymizer:
         with folder_of(destination), atomic_output(destination, overwrite=overwrite) as target:
             before = fingerprint.of_file(source)
             self.crew.refuse_itself(source, before)
-            self._refuse_output(source, film, destination, target)
+            refuse_output(self.settings.media, source, film, destination, target)
             with outcomes.timed(seconds, "find"):
                 if planned is None:
                     plan = alongside.planned(source, film, self.crew.detector, progress)
@@ -124,17 +122,6 @@ class Anonymizer:
                 raise Doubtful(destination, reason, done)
             after = fingerprint.of_file(target)
         return replace(done, output_sha256=after)
-
-    def _refuse_output(
-        self, source: Path, film: VideoSource | ImageSource, destination: Path, target: Path
-    ) -> None:
-        """Refuse, before the long work, what cannot be written."""
-        try:
-            opened(self.settings.media, source, film, target)
-        except UsageError as error:
-            if str(error).startswith(str(source)):  # it is about the source
-                raise
-            raise UsageError(f"{destination}: {error}") from error
 
     def plan(self, source: Path, *, progress: Progress | None = None) -> PlanFile:
         """Find the faces of a film or picture, and paint nothing.

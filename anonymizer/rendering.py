@@ -10,7 +10,7 @@ from pathlib import Path
 from anonymizer import pipeline
 from anonymizer.crew import Crew
 from anonymizer.data import Frame, StreamInfo
-from anonymizer.errors import SourceChanged, UnwritableOutput
+from anonymizer.errors import SourceChanged, UnwritableOutput, UsageError
 from anonymizer.identities import identities
 from anonymizer.pipeline import PlanMismatch, Progress
 from anonymizer.plan import Plan
@@ -56,6 +56,26 @@ class Task:
     crew: Crew
     films: Mapping[int, Apart] = field(default_factory=dict)
     """Further films of the file, by the number of the stream that each replaces."""
+
+
+def refuse_output(
+    media: Media,
+    source: Path,
+    film: VideoSource | ImageSource,
+    destination: Path,
+    target: Path,
+) -> None:
+    """Refuse, before the long work, what cannot be written.
+
+    Raises:
+        UsageError: if so; it names the destination, or the source where that is why.
+    """
+    try:
+        opened(media, source, film, target)
+    except UsageError as error:
+        if str(error).startswith(str(source)):  # it is about the source
+            raise
+        raise UsageError(f"{destination}: {error}") from error
 
 
 def opened(

@@ -18,7 +18,7 @@ from anonymizer import build, fingerprint, outcomes, shots
 from anonymizer.errors import SourceChanged, UnreadableVideo, UnwritableOutput, UsageError
 from anonymizer.pipeline import Progress
 from anonymizer.protocols import provider_of
-from anonymizer.rendering import opened
+from anonymizer.rendering import opened, refuse_output
 from anonymizer.report import StreamOutcome
 from anonymizer.retelling import Manner, retell
 from anonymizer.settings import Settings
@@ -74,7 +74,7 @@ class Translator:
         film = open_source(source)
         with folder_of(destination), atomic_output(destination, overwrite=overwrite) as target:
             before = fingerprint.of_file(source)
-            opened(self.settings.media, source, film, target)  # refuses before the long work
+            refuse_output(self.settings.media, source, film, destination, target)
             with outcomes.timed(seconds, "find"):
                 times, starts = _read(source, film, progress)
             with outcomes.timed(seconds, "paint"):

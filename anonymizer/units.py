@@ -45,7 +45,7 @@ from anonymizer.tasks import (
     Unit,
     unit_of,
 )
-from anonymizer.video.encoding import output_suffix
+from anonymizer.video.containers import output_suffix
 from anonymizer.video.publish import atomic_output
 from anonymizer.video.timetable import Indivisible
 

@@ -79,7 +79,7 @@ class Folders:
 
     def free(self, path: Path, taken: Collection[Path] = ()) -> Path:
         """Where the result of a file of the inbox goes: a name that no other one has."""
-        from anonymizer.video.encoding import output_suffix
+        from anonymizer.video.containers import output_suffix
 
         film = path.suffix.lower() not in IMAGES
         suffix = output_suffix(path.suffix) if film else path.suffix

@@ -227,7 +227,7 @@ def _leak(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> bool:
 def _tried(veil: Any, source: Path) -> str:
     """Anonymize one file and judge; what happened, in words that begin with good or BAD."""
     from anonymizer.errors import JobError
-    from anonymizer.video.encoding import output_suffix
+    from anonymizer.video.containers import output_suffix
 
     destination = source.parent / f"out{output_suffix(source.suffix)}"
     try:

@@ -385,7 +385,7 @@ def tried(row: Row, folder: Path) -> tuple[Path, Path, Result]:
     from anonymizer.errors import JobError
     from anonymizer.jobs import Anonymizer
     from anonymizer.settings import Checking, Media, Painting, Settings
-    from anonymizer.video.encoding import output_suffix
+    from anonymizer.video.containers import output_suffix
     from anonymizer.video.media import is_image
     from tests.faces import MarkerDetector
 

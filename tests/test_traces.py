@@ -12,7 +12,7 @@ from PIL import Image
 
 from anonymizer.jobs import Anonymizer
 from anonymizer.settings import Checking, Painting, Settings
-from anonymizer.video.encoding import output_suffix
+from anonymizer.video.containers import output_suffix
 from anonymizer.video.media import is_image
 from tests import exiftool, ffprobe, photos
 from tests.faces import MarkerDetector

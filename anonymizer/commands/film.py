@@ -62,7 +62,7 @@ def run(
 ) -> None:
     """Anonymize videos and pictures."""
     log(verbose)
-    from anonymizer.video.encoding import output_suffix
+    from anonymizer.video.containers import output_suffix
 
     pairs = media.destinations(inputs, output, output_suffix)
     if dry_run:
@@ -165,7 +165,7 @@ def render(
     from anonymizer import planfile
     from anonymizer.jobs import Anonymizer
     from anonymizer.planning import insist_on_this
-    from anonymizer.video.encoding import output_suffix
+    from anonymizer.video.containers import output_suffix
 
     if both := sorted(set(keep_track or []) & set(cover_track or [])):
         raise UsageError(f"track {both[0]} is to be kept and to be covered; name it once")

@@ -62,7 +62,7 @@ def translate(
     """Tell a film anew by a prompt; this is no anonymization (docs/translate.md)."""
     log(verbose)
     from anonymizer.reportfile import reported
-    from anonymizer.video.encoding import output_suffix
+    from anonymizer.video.containers import output_suffix
     from anonymizer.video.media import is_image
 
     asked = {"painting.prompt": prompt, "painting.negative_prompt": negative_prompt}

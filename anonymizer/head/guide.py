@@ -33,8 +33,8 @@ LIGHT: Final = np.array([0.08, 0.50, 0.86], np.float32)
 WRAP: Final = np.array([0.48, 0.40, 0.36], np.float32)
 """How far the light reaches around the form, R, G, B: more in red, as in skin."""
 CONTRAST: Final = 2.3
-"""Power of the light: from its darker to its lighter parts (tenths of the log light) a well lit
-filmed face spans 1.3 to 1.7, a drawn one with this 1.1 to 1.3, and looked flat with .9."""
+"""Power of the light: from the first to the last decile of its log light a filmed face spans 0.8 to
+1.7, mean 1.4, a drawn one with this 1.1 to 1.3, and looked flat with .9."""
 GLINT: Final = np.array([-0.10, 0.13, 0.99], np.float32)
 """Normal at which the catch light of the eye sits, view space."""
 SHADED_TEETH: Final = 0.55

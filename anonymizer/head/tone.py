@@ -52,7 +52,7 @@ EXPOSURE_SHARE: Final = 0.15
 TINT_SHARE: Final = 0.85
 """Share of the found difference of hue that is followed."""
 SUDDEN: Final = 3.0
-"""Usual frames that one counts as at most, after others that told nothing."""
+"""Times its even share that a frame changes a mean by at most: others may have told nothing."""
 LEAST_MELANIN: Final = 0.03
 """Pigment of the fairest people."""
 STEADY: Final = 50

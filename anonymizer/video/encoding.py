@@ -12,6 +12,7 @@ from typing import Final
 from anonymizer.data import StreamInfo
 from anonymizer.errors import UsageError
 from anonymizer.video.cards import CARDS, insist_on
+from anonymizer.video.containers import insist_on_container
 from anonymizer.video.encoders import (
     ENCODERS,
     FFV1,
@@ -27,9 +28,6 @@ from anonymizer.video.native import Layout, layout_of
 from anonymizer.video.orientation import orientation_for
 from anonymizer.video.packing import converted, packing_of
 from anonymizer.video.signals import parameters, signals_in
-
-CONTAINERS: Final = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
-"""Suffixes of the films that can be written."""
 
 _MOV: Final = (".mp4", ".m4v", ".mov")
 _DECODERS: Final = {"libdav1d": "av1", "libaom-av1": "av1", "libvpx-vp9": "vp9"}
@@ -75,21 +73,6 @@ class _Fit:
         return self.encoder.layouts.get(self.layout, self.layout.name)
 
 
-def insist_on_container(suffix: str) -> None:
-    """Refuse a suffix of no container.
-
-    Raises:
-        UsageError: if it is none of CONTAINERS.
-    """
-    if (suffix := suffix.lower()) not in CONTAINERS:
-        raise UsageError(f"cannot write {suffix or 'no suffix'!r}; use {', '.join(CONTAINERS)}")
-
-
-def output_suffix(suffix: str) -> str:
-    """The container for a result whose source ends in ``suffix``: the same if it can be written."""
-    return suffix if suffix.lower() in CONTAINERS else ".mkv"
-
-
 def encoding_for(
     path: Path,
     info: StreamInfo,
@@ -114,7 +97,7 @@ def encoding_for(
         preset: How long it may think, one of PRESETS.
 
     Raises:
-        UsageError: if the container is not one of CONTAINERS, or cannot hold the codec, or there is
+        UsageError: if the container cannot be written, or hold the codec, or there is
             no such codec, or it cannot be lossless.
     """
     suffix = path.suffix.lower()

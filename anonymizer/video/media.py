@@ -10,8 +10,8 @@ from typing import Final
 from anonymizer.data import StreamInfo
 from anonymizer.errors import UnreadableVideo, UsageError
 from anonymizer.video.apart import Apart
+from anonymizer.video.containers import insist_on_container
 from anonymizer.video.copying import Audio
-from anonymizer.video.encoding import insist_on_container
 from anonymizer.video.failures import check_readable, reading
 from anonymizer.video.images import IMAGE_SUFFIXES, ImageSink, ImageSource
 from anonymizer.video.sink import VideoSink

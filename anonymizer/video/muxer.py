@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import Final
 
 import av
 from av.stream import Stream
@@ -14,16 +13,9 @@ from av.video.codeccontext import VideoCodecContext
 from anonymizer.data import StreamInfo
 from anonymizer.errors import UnwritableOutput
 from anonymizer.video.apart import add_picture
+from anonymizer.video.containers import FORMATS
 from anonymizer.video.copying import CopiedStreams
 from anonymizer.video.encoding import Encoding, container_options
-
-_FORMATS: Final = {
-    ".mp4": "mp4",
-    ".m4v": "mp4",
-    ".mov": "mov",
-    ".mkv": "matroska",
-    ".webm": "webm",
-}
 
 
 class Muxer:
@@ -50,7 +42,7 @@ class Muxer:
         self._file = av.open(
             f"file:{path}",
             mode="w",
-            format=_FORMATS[path.suffix.lower()],
+            format=FORMATS[path.suffix.lower()],
             container_options=container_options(
                 path, [info.time_base, *copied.film_bases], copied.time_bases
             ),

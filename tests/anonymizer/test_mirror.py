@@ -9,7 +9,7 @@ import pytest
 
 from anonymizer import mirror
 from anonymizer.mirror import Entry, entries, owners
-from anonymizer.video.encoding import output_suffix
+from anonymizer.video.containers import output_suffix
 
 
 def tree(root: Path, *names: str) -> Path:

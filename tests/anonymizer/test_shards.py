@@ -12,7 +12,7 @@ import pytest
 from anonymizer import shards
 from anonymizer.errors import JobError, UncoveredFace
 from anonymizer.report import Report
-from anonymizer.video.encoding import output_suffix
+from anonymizer.video.containers import output_suffix
 from tests.reports import report
 
 

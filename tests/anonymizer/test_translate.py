@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,13 @@ import numpy as np
 import pytest
 
 from anonymizer import build
-from anonymizer.errors import JobError, SourceChanged, UnreadableVideo, UnwritableOutput
+from anonymizer.errors import (
+    JobError,
+    SourceChanged,
+    UnreadableVideo,
+    UnwritableOutput,
+    UsageError,
+)
 from anonymizer.reportfile import text_of
 from anonymizer.settings import Settings
 from anonymizer.translate import Translator
@@ -59,6 +66,15 @@ def test_a_film_comes_back_told_anew_with_its_own_times(translator: Any, tmp_pat
     assert set(done.seconds) == {"find", "paint", "check"}
     assert {stage for stage, _, _ in told} == {"find", "paint"}
     assert [count for stage, count, _ in told if stage == "find"] == [8, 10]
+
+
+def test_a_name_that_a_film_cannot_have_is_refused_by_that_name(
+    translator: Any, tmp_path: Path
+) -> None:
+    source, wrong = make_video(tmp_path / "in.mp4"), tmp_path / "out.png"
+    with pytest.raises(UsageError, match=f"^{re.escape(str(wrong))}: .mp4 cannot be written"):
+        translator().file(source, wrong)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.mp4"]
 
 
 def test_the_report_says_that_nobody_is_hidden(translator: Any, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from anonymizer.mirror import Entry, entries
 from anonymizer.settings import Checking, Detection, Painting, Settings
 from anonymizer.tasks import Outcome, Unit
 from anonymizer.units import Worker
-from anonymizer.video.encoding import output_suffix
+from anonymizer.video.containers import output_suffix
 from tests import reports
 from tests.anonymizer.test_shards import contents, shard
 from tests.films import Film

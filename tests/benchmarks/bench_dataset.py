@@ -41,7 +41,7 @@ from anonymizer.orders import STATE
 from anonymizer.settings import Settings
 from anonymizer.tasks import Outcome, Unit
 from anonymizer.units import Worker
-from anonymizer.video.encoding import output_suffix
+from anonymizer.video.containers import output_suffix
 from anonymizer.video.media import open_source
 from tests.films import Film
 

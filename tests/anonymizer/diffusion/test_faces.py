@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from anonymizer.diffusion import conditions, inpainter, weights
-from anonymizer.diffusion.faces import FaceReplacer
+from anonymizer.diffusion.faces import FaceReplacer, FaceSketch
 from anonymizer.head.canonical import MEAN_LANDMARKS, scaled
 from anonymizer.head.expression import MOTION
+from anonymizer.head.guide import linear_from_srgb
 from anonymizer.head.person import person_for
 from anonymizer.head.tone import tone_gain, with_gain
 from anonymizer.settings import Painting
@@ -169,6 +170,24 @@ def counted(face, calls):
             return network(x, *args, **kwargs)
 
     return replace(face, painter=replace(painter, model=replace(model, network=Counting())))
+
+
+@pytest.mark.parametrize(("init", "every"), [("guide", 1), ("guide", 4), ("source", 1)])
+def test_a_painter_that_makes_faces_lighter_is_put_right(face, monkeypatch, init, every):
+    """But not where it starts from the original, and is to keep its light."""
+    painted_by = FaceSketch._diffused
+
+    def lighter(self, *words):
+        return np.clip(1.5 * painted_by(self, *words), 0, 255).astype(np.uint8)
+
+    chosen = replace(face, init=init)
+    mediator = medm.build() if every > 1 else none.build()
+    sketch, before = painted(chosen, every, mediator)
+    monkeypatch.setattr(FaceSketch, "_diffused", lighter)
+    _, after = painted(chosen, every, mediator)
+    solid = sketch.guides[0].coverage > 0.99
+    light = [linear_from_srgb(each[0][solid] / 255).mean() for each in (after, before)]
+    assert (light[0] > 1.2 * light[1]) == (init == "source")
 
 
 def test_only_key_frames_are_diffused(face):

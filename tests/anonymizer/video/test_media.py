@@ -2,7 +2,7 @@ import cv2
 import pytest
 
 from anonymizer.errors import UnreadableVideo, UsageError
-from anonymizer.video.encoding import output_suffix
+from anonymizer.video.containers import output_suffix
 from anonymizer.video.images import ImageSink, ImageSource
 from anonymizer.video.media import is_image, open_sink, open_source
 from anonymizer.video.sink import VideoSink
