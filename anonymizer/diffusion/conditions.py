@@ -22,6 +22,8 @@ DARK: Final = -2.7
 """Mean log light of surroundings below which they are lightened for painting."""
 NIGHT: Final = 1e-4
 """Light below which nothing is told apart."""
+BRIGHTEST: Final = 0.95
+"""Share of surroundings that must not become white by that: faces may be as bright."""
 MOST_LIGHT: Final = 3.0
 """The most they are lightened by, natural logarithm."""
 BLEND: Final = 1 / 40
@@ -91,10 +93,14 @@ def structures(guides: list[Guide], factor: int) -> Tensor:
     return F.avg_pool2d(torch.from_numpy(planes).permute(0, 3, 1, 2), factor)
 
 
-def evidence(clip: Clip) -> list[Evidence]:
-    """What the T crops tell of the tone of skin; only `context` outside `hidden` is read."""
-    crops = zip(clip.context, clip.hidden, strict=True)
-    return [Evidence.of(image, ~hidden) for image, hidden in crops]
+def evidence(clip: Clip, gains: NDArray[np.float32]) -> list[Evidence]:
+    """What T crops tell of the tone of skin in the light that `lightened` will give them.
+
+    Lightened pictures would tell less: what is bright in them is white. Of the film only `context`
+    outside `hidden` is read.
+    """
+    crops = zip(clip.context, clip.hidden, gains, strict=True)
+    return [Evidence.of(image, ~hidden, float(gain)) for image, hidden, gain in crops]
 
 
 def tones(
@@ -131,11 +137,14 @@ def lightened(clip: Clip) -> tuple[Clip, NDArray[np.float32]]:
     Gains are 1 where it is light enough, and change no faster than `SMOOTHING` allows. Of the film
     only `context` outside `hidden` is read; `dimmed` is the way back.
     """
-    levels = []
+    levels, room = [], []
     for image, hidden in zip(clip.context, clip.hidden, strict=True):
         seen = linear_from_srgb(image[~hidden] / 255) @ LUMA
         levels.append(float(np.log(seen + FLOOR).mean()) if len(seen) else DARK)
-    needed = (DARK - np.array(levels, np.float32)).clip(0, MOST_LIGHT)[:, None]
+        brightest = np.quantile(seen, BRIGHTEST) if len(seen) else 1.0
+        room.append(-float(np.log(brightest + FLOOR)))
+    needed = (DARK - np.array(levels, np.float32)).clip(0, MOST_LIGHT)
+    needed = np.minimum(needed, np.array(room, np.float32).clip(0))[:, None]
     gains = np.exp(_smoothed(needed)[:, 0]).astype(np.float32)
     if not (gains > 1).any():
         return clip, gains

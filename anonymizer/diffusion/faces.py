@@ -97,9 +97,9 @@ class FaceReplacer:
 
     def continued(self, clip: Clip, seed: int, memory: Memory) -> FaceSketch:
         """The same in the tone and with the hair that the track has had so far."""
-        small = self.painter.checked(smaller_clip(clip, self.enlarged))
-        small, light = conditions.lightened(small)
-        told, skin = conditions.evidence(small), memory.skin
+        film = self.painter.checked(smaller_clip(clip, self.enlarged))
+        small, light = conditions.lightened(film)
+        told, skin = conditions.evidence(film, light), memory.skin
         if skin is None and self.match == "tone":
             skin = self._complexion(clip, told, seed)
         drawn = self.guides(clip, seed, skin.melanin if skin else None)

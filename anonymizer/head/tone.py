@@ -45,7 +45,11 @@ WHITES: Final = 0.85
 SKINS: Final = (-0.4, 1.4)
 """Gain, natural logarithm, that other skin may explain; what is beyond it must be other light. Dark
 skin in a film is often dark for want of light, and then whites are, too."""
-EVIDENCE: Final = 0.0015
+FLUSH: Final = np.array([0.055, -0.035, 0.025], np.float32)
+"""Log light of faces above that of the skin around them, but for shade: they have more blood."""
+WHITE: Final = (0.25, 0.08)
+"""Darkness, -log light, at which a colour of a film becomes too near to white, and how fast."""
+EVIDENCE: Final = 0.0006
 """Weight of the prior, as a share of the picture fully evident: below it the prior decides."""
 EXPOSURE_SHARE: Final = 0.15
 """How far the mean brightness of the surroundings, whatever they are, moves the prior."""
@@ -96,14 +100,21 @@ class Evidence:
     """Change of brightness, natural logarithm, where there is none."""
 
     @classmethod
-    def of(cls, image: NDArray[np.uint8], outside: NDArray[np.bool_]) -> Evidence:
-        """Of an sRGB crop (S, S, 3); nothing is read where `outside` (S, S) is False."""
+    def of(
+        cls, image: NDArray[np.uint8], outside: NDArray[np.bool_], light: float = 1.0
+    ) -> Evidence:
+        """Of an sRGB crop (S, S, 3), in `light` times its light.
+
+        Nothing is read where `outside` (S, S) is False.
+        """
         seen = np.where(outside[..., None], image, 0).astype(np.float32) / 255
-        logs = _logarithm(linear_from_srgb(seen))
+        linear = linear_from_srgb(seen)
+        logs = _logarithm(linear * np.float32(light))
         far = cv2.distanceTransform(outside.astype(np.uint8), cv2.DIST_L2, 3)
         near = np.exp(-far / (REACH * len(image))) * outside
         brightness = np.minimum(np.exp(logs @ LUMA) / 0.2, 1.5)
-        weights = _skin_likeness(logs) * near * brightness**BRIGHT * _neck(len(image))
+        likely = _skin_likeness(logs) * _rise(-_logarithm(linear[..., 1]), *WHITE)
+        weights = likely * near * brightness**BRIGHT * _neck(len(image))
         amount = float(weights.mean())
         around = float((logs @ ONES / 3 * near).sum() / (near.sum() + 1e-6)) + 1.9
         exposure = EXPOSURE_SHARE * around * float(near.sum() / (near.sum() + 1.0))
@@ -117,7 +128,7 @@ class Evidence:
         """
         own = _own_tone(guide, linear_from_srgb(guide.colour))
         expected = (own if usual is None else usual) + self.exposure
-        wanted = self.trust * self.skin + (1 - self.trust) * expected - own
+        wanted = self.trust * (self.skin + FLUSH) + (1 - self.trust) * expected - own
         brightness = float(wanted @ LUMA)
         tint = _soft_limit(TINT_SHARE * (wanted - brightness), MAX_TINT)
         level = _soft_limit(np.array(brightness), MAX_BRIGHTNESS)
@@ -154,11 +165,10 @@ def _rise(values: Array, middle: float, width: float) -> Array:
 
 
 def _skin_likeness(logs: Array) -> Array:
-    """How much colours (..., 3) in log light look like skin, in [0, 1]; black and white do not."""
+    """How much colours (..., 3) in log light look like skin, in [0, 1]; black does not."""
     first = (logs[..., 0] - logs[..., 1] - SKIN_CENTRE[0]) / SKIN_SPREAD[0]
     second = (logs[..., 1] - logs[..., 2] - SKIN_CENTRE[1]) / SKIN_SPREAD[1]
-    level = logs[..., 1]
-    lit = _rise(level, -4.0, 0.3) * _rise(-level, 0.25, 0.08)
+    lit = _rise(logs[..., 1], -4.0, 0.3)
     red = _rise(logs[..., 0] - logs[..., 1], LEAST_RED, 0.05)
     return np.asarray(np.exp(-0.5 * (first**2 + second**2)) * lit * red, np.float32)
 

@@ -119,7 +119,8 @@ def test_tone_follows_the_film() -> None:
 
 
 def tones(clip: Clip, guides: list[Guide], before: Tone | None = None):
-    return conditions.tones(clip, guides, conditions.evidence(clip), before)
+    told = conditions.evidence(clip, np.ones(len(clip.indices), np.float32))
+    return conditions.tones(clip, guides, told, before)
 
 
 def jumping(frames: int, at: int) -> Clip:
@@ -232,6 +233,27 @@ def test_lightening_reads_nothing_that_is_hidden_and_is_slow() -> None:
     assert one[3] > one[4] > one[5] > 1
     blind = replace(clip, hidden=np.ones_like(clip.hidden))
     assert (conditions.lightened(blind)[1] == 1).all()
+
+
+def test_what_is_bright_in_the_dark_does_not_become_white() -> None:
+    base = factories.clip(T=3, S=S)
+    dark = np.full_like(base.context, 12)
+    lamp = dark.copy()
+    lamp[:, :, :4] = 200
+    clip, gains = conditions.lightened(replace(base, context=lamp))
+    _, alone = conditions.lightened(replace(base, context=dark))
+    assert 1 < gains.min() < 2 < 5 < alone.min()
+    assert clip.context.max() < 255
+
+
+def test_bright_skin_in_the_dark_tells_the_same_in_more_light() -> None:
+    base = factories.clip(T=1, S=S)
+    skin = np.broadcast_to(np.array([150, 95, 70], np.uint8), base.context.shape).copy()
+    clip, more = replace(base, context=skin), np.full(1, 6, np.float32)
+    dim, lit = (conditions.evidence(clip, gain)[0] for gain in (more / 6, more))
+    np.testing.assert_allclose(lit.skin - dim.skin, np.log(6), atol=0.1)
+    clipped = conditions.evidence(replace(clip, context=conditions._relit(skin, more)), more / 6)[0]
+    assert abs(clipped.skin - lit.skin).max() > 0.3
 
 
 def test_blended_paintings_agree_with_the_film_at_the_edge_and_keep_their_structure() -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from anonymizer.head import tone
 from anonymizer.head.canonical import MEAN_LANDMARKS, scaled
 from anonymizer.head.guide import draw_guide, linear_from_srgb
 from anonymizer.head.model import HeadModel
@@ -176,3 +177,12 @@ def test_a_hand_after_frames_without_skin_changes_the_tone_little():
         tone = tone.after(np.ones(3), 0.0)
     after = tone.after(np.full(3, 2.0), 0.97)
     assert 0 < after.mean[0] < 0.1 * np.log(2)
+
+
+def test_a_face_is_a_little_redder_than_the_skin_around_it(guide):
+    """And no lighter."""
+    own = tone._own_tone(guide, linear_from_srgb(guide.colour))
+    red, green, blue = np.log(Evidence(own, trust=1.0, exposure=0.0).gain(guide))
+    assert 0.04 < red - green < 0.12
+    assert 0.02 < blue - green < 0.08
+    assert 0.25 * red + 0.6 * green + 0.15 * blue == pytest.approx(0, abs=0.01)
