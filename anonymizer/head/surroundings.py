@@ -35,6 +35,10 @@ FAINT: Final = 0.15
 """What belongs to a head no more than this says nothing of how hair and skin look."""
 UNLIKE: Final = (0.4, 0.7)
 """Difference in colour, of 2, from which something may be no hair of a track, and is none."""
+BLACK: Final = (0.7, 0.85)
+"""Darkness, of 1, from which what is seen above a face may be hair, and is."""
+STRANGE: Final = (1.1, 1.4)
+"""The same where it is known what the wall looks like: of some walls it is known wrongly."""
 WALLED: Final = 0.02
 """Share of the upper half of a crop that must be behind the head to tell hair from a wall."""
 DARK: Final = 0.1
@@ -53,15 +57,18 @@ TRUSTED: Final = 1 / 20
 """Depth, as a share of S, up to which there is less skull: what is hidden reaches past a head."""
 NOTCH: Final = 1 / 8
 """Width, as a share of S, of what is smoothed away along the edge of the skull."""
+FRINGE: Final = 1 / 16
+"""Width, as a share of S, of gaps between strands of hair."""
+LIT: Final = (0.25, 0.5)
+"""Difference in colour, of 2, from which what is between strands is a gap, and nothing else."""
+DENSE: Final = (0.0, 0.04)
+"""Depths in the blank, as shares of S, from which such gaps close, and at which none is left."""
 EVEN: Final = 1 / 24
 """How far, as a share of S, what is beside hair is taken for hair, too."""
 RIM: Final = 1 / 120
 """Softness of the skull's edge, as a share of S."""
 HALF: Final = np.s_[::2, ::2]
 """What is smooth is made up at half the size."""
-BARE: Final = 0.25
-"""Weight of the lower half of a face for what the skull beside it looks like; the upper half has
-none, so that it is not bare above and beside the forehead where hair is seen anywhere near."""
 SOLID: Final = 0.97
 """Coverage from which a painting shows nothing but the drawn face."""
 
@@ -101,7 +108,7 @@ class Surroundings:
         solid = cv2.erode((guide.coverage > SOLID).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
         seen, known = _seen(context[HALF], hidden[HALF]), ~hidden[HALF]
         near, head = _nearness(known), _smooth(guide.head[HALF])
-        hair = belongs(seen, known, head)
+        hair = np.maximum(belongs(seen, known, head), known * _black(seen, head))
         upper = _above_middle(solid[HALF] & ~known)
         dark = _inside(seen, np.where(hair > FAINT, near * hair, 0), upper)
         wall = min(1.0, float(farther(known, head)[: len(known) // 2].mean()) / WALLED)
@@ -141,10 +148,11 @@ class Surroundings:
     def _likely(self, track: Hair) -> Array:
         """How likely (s, s) what is taken for hair is some, by that of the track.
 
-        Of use where it is not sure what the wall looks like.
+        Of use where it is not sure what the wall looks like; what is far from its colour never is.
         """
         apart = np.abs(self.seen - track.colour).max(-1)
-        return 1 - (1 - self.wall) * track.crown * self.upper * rise(apart, UNLIKE)
+        doubt = np.maximum((1 - self.wall) * rise(apart, UNLIKE), rise(apart, STRANGE))
+        return np.asarray(1 - track.crown * self.upper * doubt, np.float32)
 
     def _film(self, skin: Array, track: Hair) -> tuple[Array, Array]:
         """What is around a face of some `skin` (s, s, 3): (S, S, 3); how much of it is hair."""
@@ -159,21 +167,34 @@ class Surroundings:
             crown = np.zeros_like(crown)  # nobody knows what it looks like
         shape = _silhouette(_smooth(self.guide.head[HALF]), self.above, hairy)
         skull = np.maximum(hairy, upper) * shape * _walled(mirror, shares, hairy)
-        bare = face & ~known & (upper == 0)
-        on_head = continued(np.where(bare[..., None], skin, seen), np.where(bare, BARE, self.dark))
+        bare = face & ~known & (upper == 0)  # a forehead says nothing of what is above it
+        on_head = continued(np.where(bare[..., None], skin, seen), np.where(bare, 1, self.dark))
         lock = continued(seen, self.dark)
         if track.weight:
             lock += upper[..., None] * (track.colour - lock)
         covered = np.maximum(hairy, crown)
         on_head += covered[..., None] * (lock - on_head)
         around = _larger(continued(seen, self.near), size)
-        film = mirror.picture(_seen(self.context, hidden))
+        film = self._dense(mirror, hair, track)
         around += mirror.trust[..., None] * (film - around)
         on_head = _larger(on_head, size)
         light = track.contrast * _larger(crown, size) * strands(size)
         on_head += light[..., None] * (on_head + 1)
         around += _larger(skull, size)[..., None] * (on_head - around)
         return around, _larger(np.maximum(hairy, upper * track.crown), size)
+
+    def _dense(self, mirror: Reflection, hair: Array, track: Hair) -> Array:
+        """The film in the mirror (S, S, 3); towards a head no wall is seen between its strands."""
+        film = mirror.picture(_seen(self.context, self.hidden))
+        if not track.weight:
+            return film
+        size = len(film)
+        near = hair * (1 - rise(np.abs(self.seen - track.colour).max(-1), UNLIKE))
+        side = 2 * round(FRINGE * len(near) / 2) + 1
+        closed = cv2.morphologyEx(near, cv2.MORPH_CLOSE, np.ones((side, side), np.uint8))
+        within = _larger(mirror.picture(closed), size) * rise(mirror.depth / size, DENSE)
+        between = within * rise(np.abs(film - track.colour).max(-1), LIT)
+        return np.asarray(film + between[..., None] * (track.colour - film), np.float32)
 
 
 def _seen(context: NDArray[np.uint8], hidden: NDArray[np.bool_]) -> Array:
@@ -216,11 +237,23 @@ def _walled(mirror: Reflection, shares: Array, hairy: Array) -> Array:
     return np.asarray((1 - rise(least, WALL)) * np.maximum(inside.clip(0, 1), hairy), np.float32)
 
 
+def _raised(head: NDArray[np.bool_]) -> Array:
+    """The drawn head (s, s) with hair on top."""
+    up = np.ones((round(CROWN * len(head)) + 1, 1), np.uint8)
+    return np.asarray(cv2.dilate(head.astype(np.float32), up, anchor=(0, 0)), np.float32)
+
+
+def _black(seen: Array, head: NDArray[np.bool_]) -> Array:
+    """How far what is seen (s, s, 3) on the drawn head or above may be black hair.
+
+    Before a black wall it looks like that, and so does the wall.
+    """
+    return np.asarray(_raised(head) * rise(-seen.max(-1), BLACK), np.float32)
+
+
 def _silhouette(head: NDArray[np.bool_], above: Array, hairy: Array) -> Array:
     """The drawn head (s, s), higher with hair `above` it and thicker where it is `hairy`."""
-    high = round(CROWN * len(head))
-    drawn = head.astype(np.float32)
-    crown = cv2.dilate(drawn, np.ones((high + 1, 1), np.uint8), anchor=(0, 0))
+    drawn, crown = head.astype(np.float32), _raised(head)
     side = 2 * round(THICK * len(head) / 2) + 1
     thick = cv2.dilate(drawn, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
     whole = np.maximum.reduce([drawn, crown * above, thick * hairy])

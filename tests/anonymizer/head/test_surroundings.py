@@ -393,9 +393,46 @@ def test_a_wall_too_near_to_tell_is_no_hair_of_a_track_that_looks_otherwise():
 
 def test_light_on_hair_stays_where_the_wall_is_known():
     cap = (rows() < 24) & ellipse(46, 34)
-    film = np.where(cap[..., None], flat((230, 220, 210)), flat(WALL))
+    film = np.where(cap[..., None], flat((160, 150, 140)), flat(WALL))
     result = surrounded(flat(SKIN), film, HIDDEN, guide(FACE, HEAD), REMEMBERED).astype(int)
-    assert np.abs(result[17:20, 43:52] - (230, 220, 210)).mean() < 20
+    assert np.abs(result[17:20, 43:52] - (160, 150, 140)).mean() < 20
+
+
+def test_what_is_far_from_the_colour_of_a_tracks_hair_is_a_wall_told_wrongly():
+    """Farther away than a white wall there is something else."""
+    cap = (rows() < 24) & ellipse(46, 34)
+    film = np.where(cap[..., None], flat((240, 230, 220)), flat(WALL))
+    assert Surroundings.of(film, HIDDEN, guide(FACE, HEAD)).hair[6, 20:28].min() > 0.9
+    result = surrounded(flat(SKIN), film, HIDDEN, guide(FACE, HEAD), REMEMBERED).astype(int)
+    assert np.abs(result[24:27, 43:52] - HAIR).mean() < 25
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_towards_a_head_no_wall_is_seen_between_strands(side):
+    """Beside a face hair thins out to its edge, not to the face."""
+    beside = (side * (columns() - 47) > 20) & (abs(rows() - 50) < 36)
+    wall = (200, 195, 190)
+    film = np.where((beside & (rows() % 4 < 2))[..., None], flat(HAIR), flat(wall))
+    hidden = ellipse(36, 32)
+    unknown, known = (
+        surrounded(flat(SKIN), film, hidden, guide(FACE, HEAD), hair).mean(-1)
+        for hair in (NONE, REMEMBERED)
+    )
+    inside = hidden & (abs(rows() - 55) < 8) & (side * (columns() - 47) > 22)
+    inside &= side * (columns() - 47) < 27
+    assert unknown[inside].max() > 120
+    assert known[inside].max() < 70
+    assert np.array_equal(known[~hidden], unknown[~hidden])
+
+
+def test_black_above_a_face_is_hair_even_if_the_wall_is_as_black():
+    black = surrounded(flat(SKIN), flat((8, 6, 6)), HIDDEN, guide(FACE, HEAD)).astype(int)
+    grey = surrounded(flat(SKIN), flat((70, 68, 66)), HIDDEN, guide(FACE, HEAD)).astype(int)
+    crown = ellipse(28, 18) & ~ellipse(24, 17) & (rows() < 30)
+    assert np.abs(black[crown] - (8, 6, 6)).mean() < 10
+    assert np.abs(grey[crown] - SKIN).mean() < 40
+    chin = ellipse(20, 14) & (rows() > 60)
+    assert np.abs(black[chin] - SKIN).mean() < 5
 
 
 def test_hair_too_far_away_to_know_its_colour_is_none():
