@@ -35,7 +35,7 @@ FAINT: Final = 0.15
 """What belongs to a head no more than this says nothing of how hair and skin look."""
 UNLIKE: Final = (0.4, 0.7)
 """Difference in colour, of 2, from which something may be no hair of a track, and is none."""
-BLACK: Final = (0.7, 0.85)
+BLACK: Final = (0.55, 0.75)
 """Darkness, of 1, from which what is seen above a face may be hair, and is."""
 STRANGE: Final = (1.1, 1.4)
 """The same where it is known what the wall looks like: of some walls it is known wrongly."""

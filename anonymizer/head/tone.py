@@ -51,6 +51,9 @@ WHITE: Final = (0.25, 0.08)
 """Darkness, -log light, at which a colour of a film becomes too near to white, and how fast."""
 EVIDENCE: Final = 0.0006
 """Weight of the prior, as a share of the picture fully evident: below it the prior decides."""
+DIM: Final = 0.2
+"""Power of the light that was added by which skin is trusted less: in the dark only what is lit
+stands out, clothes in warm light more than faces."""
 EXPOSURE_SHARE: Final = 0.15
 """How far the mean brightness of the surroundings, whatever they are, moves the prior."""
 TINT_SHARE: Final = 0.85
@@ -118,7 +121,8 @@ class Evidence:
         amount = float(weights.mean())
         around = float((logs @ ONES / 3 * near).sum() / (near.sum() + 1e-6)) + 1.9
         exposure = EXPOSURE_SHARE * around * float(near.sum() / (near.sum() + 1.0))
-        return cls(_mean(logs, weights), amount / (amount + EVIDENCE), exposure)
+        trust = amount / (amount + EVIDENCE) * light**-DIM
+        return cls(_mean(logs, weights), trust, exposure)
 
     def gain(self, guide: Guide, usual: Array | None = None) -> Array:
         """Gain (3,) in linear light that brings a neutral guide to the film.
