@@ -24,9 +24,9 @@ SHINE: Final = 0.15
 """How fast hair counts less the lighter it is than what is known: light falls on it. Of 2."""
 FINE: Final = 2.0
 """Sigma in pixels, at half the size, of what is too coarse for strands."""
-GRAINY: Final = 0.6
+GRAINY: Final = 0.3
 """Share of the grain that is seen with which strands are drawn: noise is part of it."""
-MOST: Final = 0.2
+MOST: Final = 0.12
 """Grain that they are drawn with at most."""
 CENTRE: Final = (0.5, 0.62)
 """Column and row that strands point away from, as shares of S: the face's."""

@@ -20,6 +20,9 @@ HEIGHT: Final = 32.0
 STRANDS: Final = 420
 """Strands of one brow before the density thins them."""
 
+BEARD: Final = 60.0
+"""Strands of a beard for each square head unit on which it grows."""
+
 
 def line_cover(size: int, points: NDArray[np.float64], width: float, blur: float) -> Plane:
     """Soft stroke (size, size) in [0, 1] along a smoothed curve; width and blur in head units."""
@@ -66,17 +69,23 @@ def _strands(
     return np.stack([root - 0.4 * heading * length, root, root + 0.6 * heading * length + bend], 1)
 
 
-def _one_brow(
-    look: Appearance, middle: NDArray[np.float64], size: int, rng: np.random.Generator
-) -> Plane:
-    strands = _strands(look, middle, size / HEIGHT, rng)
+def _laid(strands: NDArray[np.float64], size: int, layers: int, opacity: float) -> Plane:
+    """Cover (size, size) of strands (N, K, 2), in texels, that lie over each other in layers."""
     levels = np.zeros((size, size), np.float32)
-    for group in np.array_split(strands[rng.permutation(len(strands))], 6):
+    for group in np.array_split(strands, layers):
         picture = np.zeros((size, size), np.uint8)
         cv2.polylines(
             picture, list(np.round(group * 16).astype(np.int32)), False, 255, 1, cv2.LINE_AA, 4
         )
-        levels = levels + (1 - levels) * picture.astype(np.float32) * (0.42 / 255)
+        levels = levels + (1 - levels) * picture.astype(np.float32) * (opacity / 255)
+    return levels
+
+
+def _one_brow(
+    look: Appearance, middle: NDArray[np.float64], size: int, rng: np.random.Generator
+) -> Plane:
+    strands = _strands(look, middle, size / HEIGHT, rng)
+    levels = _laid(strands[rng.permutation(len(strands))], size, 6, 0.42)
     unit = size / HEIGHT
     mass = cv2.GaussianBlur(levels, (0, 0), 0.14 * unit)
     cover = look.brow_density * (0.65 * levels + 0.75 * mass)
@@ -101,3 +110,24 @@ def lash_cover(
     above = line_cover(size, raised, 0.13 + 0.05 * look.make_up, 0.05) * weight
     below = line_cover(size, lower, 0.07, 0.06) * (0.30 + 0.35 * look.make_up)
     return np.asarray(np.clip(np.maximum(above, below), 0, 1), np.float32)
+
+
+def beard_cover(look: Appearance, where: Plane, size: int) -> Plane:
+    """Cover (size, size), in [0, 1], of the strands of a beard that grows `where` (size, size).
+
+    They hang down and a little outwards; where there is less of it they are fewer, not fainter.
+    """
+    rng = np.random.default_rng([look.seed, 1])
+    unit = size / HEIGHT
+    likely = where.ravel().astype(np.float64)
+    count = round(BEARD * float(likely.sum()) / unit**2)
+    places = rng.choice(len(likely), count, p=likely / likely.sum())
+    row, column = np.divmod(places, size)
+    root = np.stack([column, row], 1) + rng.uniform(-0.5, 0.5, (count, 2))
+    outwards = 0.5 * np.sign(root[:, :1] - size / 2)
+    heading = np.concatenate([outwards, np.ones((count, 1))], 1)
+    heading = heading + rng.normal(0, 0.45, (count, 2))
+    long = 0.12 + 0.5 * look.stubble
+    length = unit * long * rng.uniform(0.5, 1.2, (count, 1))
+    ends = np.stack([root, root + heading * length], 1)
+    return _laid(ends, size, 6, 0.85)

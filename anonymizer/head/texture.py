@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer.head import anatomy
-from anonymizer.head.hairs import brow_cover, lash_cover, line_cover
+from anonymizer.head.hairs import beard_cover, brow_cover, lash_cover, line_cover
 from anonymizer.head.traits import Appearance
 
 Plane = NDArray[np.float32]
@@ -26,6 +26,8 @@ BOTTOM: Final = -17.5
 """Height at v = 1."""
 DENSITY: Final = 4.0
 """How much denser the front is than the back (argument of the inverse hyperbolic sine)."""
+SHADOW: Final = 0.4
+"""Share of a beard that is shade; the rest is strands."""
 PALEST_BROW: Final = 0.6
 """Reflectance of brows as a share of the skin's, at most."""
 SOFTNESS: Final = 0.35
@@ -179,14 +181,18 @@ def _mix(skin: Plane, cover: Plane, colour: NDArray[np.floating]) -> Plane:
     return np.asarray(skin + (colour.astype(np.float32) - skin) * cover[..., None], np.float32)
 
 
-def _stubble(look: Appearance, size: int, rng: np.random.Generator) -> Plane:
-    """Cover of the beard: density and grain, no strands."""
+def _beard(look: Appearance, size: int, rng: np.random.Generator) -> Plane:
+    """Cover of the beard: shade of what is under the skin, and strands."""
     part = regions(size)
     where = (
         part["beard"] * (1 - 0.75 * look.moustache) + look.moustache * part["beard"] * part["chin"]
     )
     grain = 0.92 + 0.05 * noise(rng, size, min(size // 2, 200)) + 0.04 * noise(rng, size, 90)
-    return np.asarray(np.clip(look.stubble * where * grain, 0, 0.9), np.float32)
+    if not look.stubble:
+        return np.zeros((size, size), np.float32)
+    strands = beard_cover(look, where, size)
+    shade = SHADOW * where * grain + (1 - SHADOW) * strands
+    return np.asarray(np.clip(look.stubble * shade, 0, 0.9), np.float32)
 
 
 def albedo(appearance: Appearance, size: int = 256) -> NDArray[np.float32]:
@@ -206,7 +212,7 @@ def albedo(appearance: Appearance, size: int = 256) -> NDArray[np.float32]:
     skin = np.asarray(look.base, np.float32) * np.exp(-depth)
     skin = skin * (1 - _lines(look, big)[..., None] * np.array([0.7, 0.85, 0.85], np.float32))
     hair = np.asarray(look.hair, np.float32)
-    skin = _mix(skin, _stubble(look, big, rng), 0.55 * hair + 0.3 * skin)
+    skin = _mix(skin, _beard(look, big, rng), 0.55 * hair + 0.3 * skin)
     skin = _mix(skin, regions(big)["lid"] * (0.35 * look.make_up), 0.35 * skin)
     brows = np.minimum(0.7 * hair + 0.12 * skin, PALEST_BROW * skin)
     skin = _mix(skin, brow_cover(look, _texels(anatomy.BROW, big), big, rng), brows)

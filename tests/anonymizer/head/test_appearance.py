@@ -13,6 +13,7 @@ from anonymizer.head.appearance import (
     texture_coordinates,
     vector,
 )
+from anonymizer.head.hairs import beard_cover
 
 
 def person(seed, **changes):
@@ -107,3 +108,27 @@ def test_the_eye_is_dark_inside_coloured_around_and_never_white():
 def test_the_upper_lid_shades_the_eye():
     up, down = eye_colour(person(2), np.array([0.6, 0.6]), np.array([np.pi / 2, -np.pi / 2]))
     assert up.mean() < 0.7 * down.mean()
+
+
+def test_a_beard_has_strands_that_hang_down():
+    rng = np.random.default_rng(1)
+    look = replace(sample_appearance(rng), stubble=0.8, moustache=0.0, seed=5)
+    where = np.zeros((512, 512), np.float32)
+    where[200:300, 180:330] = 1
+    cover = beard_cover(look, where, 512)
+    inside = cover[210:290, 190:320]
+    assert 0.6 < inside.mean() < 0.95
+    assert inside.std() > 0.08
+    down, across = (np.abs(np.diff(inside, axis=axis)).mean() for axis in (0, 1))
+    assert across > 1.3 * down
+    assert cover.max() <= 1
+    assert cover[:150].max() == 0
+    np.testing.assert_array_equal(cover, beard_cover(look, where, 512))
+    assert (beard_cover(replace(look, seed=6), where, 512) != cover).any()
+
+
+def test_less_beard_is_lighter_and_none_is_none():
+    look = sample_appearance(np.random.default_rng(1))
+    bare, some, full = (albedo(replace(look, stubble=s, moustache=0.0)) for s in (0.0, 0.3, 0.8))
+    chin = np.s_[150:180, 118:138]
+    assert bare[chin].mean() > 1.03 * some[chin].mean() > 1.06 * full[chin].mean()
