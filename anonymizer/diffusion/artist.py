@@ -54,12 +54,20 @@ class Cast:
     """Weights of the expressions, and the gaze."""
 
     @classmethod
-    def of(cls, head: HeadModel, clip: Clip, seed: int, melanin: float | None = None) -> Cast:
+    def of(
+        cls,
+        head: HeadModel,
+        clip: Clip,
+        seed: int,
+        melanin: float | None = None,
+        hair: float | None = None,
+    ) -> Cast:
         """The person of `seed`, posed as the landmarks are and moved as the motion says.
 
-        Their skin has its own pigment unless `melanin` says how much.
+        Skin has its own pigment unless `melanin` says how much, and hair its own colour unless it
+        is to reflect no more than a share of light.
         """
-        person = person_for(head, seed, melanin)
+        person = person_for(head, seed, melanin, hair)
         count = len(clip.indices)
         motions = np.zeros((count, len(MOTION))) if clip.motion is None else clip.motion
         meeting = seal_of(head, person), shutting_of(head, person)

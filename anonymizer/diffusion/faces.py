@@ -24,7 +24,7 @@ from anonymizer.diffusion.model import Condition
 from anonymizer.diffusion.painter import Painter, source
 from anonymizer.diffusion.scaling import smaller_clip, smaller_guide
 from anonymizer.diffusion.schedule import descent
-from anonymizer.head.guide import Guide
+from anonymizer.head.guide import Guide, linear_from_srgb
 from anonymizer.head.hair import Hair
 from anonymizer.head.model import HeadModel
 from anonymizer.head.surroundings import Surroundings
@@ -101,8 +101,8 @@ class FaceReplacer:
         small, light = conditions.lightened(film)
         told, skin = conditions.evidence(film, light), memory.skin
         if skin is None and self.match == "tone":
-            skin = self._complexion(clip, told, seed)
-        drawn = self.guides(clip, seed, skin.melanin if skin else None)
+            skin = self._complexion(clip, told, seed, light)
+        drawn = self.guides(clip, seed, skin)
         plain = [smaller_guide(guide, self.enlarged) for guide in drawn]
         gains, tone = conditions.tones(
             small, plain, told, memory.tone, skin.usual if skin else None
@@ -132,21 +132,30 @@ class FaceReplacer:
             memory=Memory(tone, hair[-1], skin),
         )
 
-    def guides(self, clip: Clip, seed: int, melanin: float | None = None) -> list[Guide]:
+    def guides(self, clip: Clip, seed: int, skin: Complexion | None = None) -> list[Guide]:
         """The person of `seed` as each of the T crops poses and moves, in neutral light."""
-        cast = Cast.of(self.head, clip, seed, melanin)
+        matched = (skin.melanin, skin.hair) if skin else ()
+        cast = Cast.of(self.head, clip, seed, *matched)
         return [cast.guide(at, clip.size) for at in range(len(clip.indices))]
 
-    def _complexion(self, clip: Clip, told: Sequence[Evidence], seed: int) -> Complexion:
+    def _complexion(
+        self, clip: Clip, told: Sequence[Evidence], seed: int, light: NDArray[np.float32]
+    ) -> Complexion:
         """That of the person of `seed` in the film, by the crop that tells most of its skin.
 
         Lighter skin than theirs is less pigment, not more light: in that, brows would be pale and
-        eyes would glow. Darker skin may as well be less light.
+        eyes would glow. Darker skin may as well be less light. Crops have `light` (T,) added.
         """
         at = max(range(len(told)), key=lambda each: told[each].trust)
         cast = Cast.of(self.head, clip, seed)
-        guide = smaller_guide(cast.guide(at, clip.size), self.enlarged)
-        return told[at].complexion(guide, cast.person.appearance.melanin)
+        drawn = cast.guide(at, clip.size)
+        guide = smaller_guide(drawn, self.enlarged)
+        skin = told[at].complexion(guide, cast.person.appearance.melanin)
+        seen = Surroundings.of(clip.context[at], clip.hidden[at], drawn).own
+        if not seen.weight:
+            return skin
+        reflected = linear_from_srgb((seen.colour + 1) / 2).mean() * light[at]
+        return replace(skin, hair=float(reflected) / skin.light)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -17,6 +17,9 @@ SPREAD: Final = 1.15
 """Spread of the drawn codes: above 1, heads are a little less ordinary than the population, and so
 less like those they replace."""
 
+BLACK: Final = 0.005
+"""Share of light that black hair reflects."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Person:
@@ -50,13 +53,25 @@ def sample_person(
 
 
 @lru_cache(maxsize=16)
-def person_for(head: HeadModel, seed: int, melanin: float | None = None) -> Person:
+def person_for(
+    head: HeadModel, seed: int, melanin: float | None = None, hair: float | None = None
+) -> Person:
     """The person of a seed, for a head model; those of late are kept.
 
-    `melanin` changes the pigment of their skin and nothing else: hair and eyes stay theirs.
+    Args:
+        head: whose codes they are.
+        seed: of the person.
+        melanin: other pigment of their skin, which changes nothing else.
+        hair: share of light that brows and beard reflect at most: under dark hair they are dark.
     """
     person = sample_person(np.random.default_rng(seed), code_length=head.code_length)
-    if melanin is None:
+    look = person.appearance
+    if melanin is not None:
+        look = replace(look, melanin=melanin)
+    if hair is not None:
+        dimmed = min(1.0, max(hair, BLACK) / float(np.mean(look.hair)))
+        red, green, blue = look.hair
+        look = replace(look, hair=(red * dimmed, green * dimmed, blue * dimmed))
+    if look == person.appearance:
         return person
-    look = replace(person.appearance, melanin=melanin)
     return Person(person.identity, look, albedo(look))

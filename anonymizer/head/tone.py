@@ -145,8 +145,10 @@ class Evidence:
         """
         lighter = float(np.log(self.gain(guide)) @ LUMA)
         less = max(LEAST_MELANIN, melanin - lighter / float(MELANIN_ABSORPTION @ LUMA))
+        less = min(melanin, less)
         own = _own_tone(guide, linear_from_srgb(guide.colour))
-        return Complexion(min(melanin, less), own)
+        left = lighter - (melanin - less) * float(MELANIN_ABSORPTION @ LUMA)
+        return Complexion(less, own, float(np.exp(left)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -157,6 +159,10 @@ class Complexion:
     """Its pigment: their own, or as much less as makes it as light as the film's skin."""
     usual: Array
     """(3,) mean log light of their skin with their own pigment."""
+    light: float
+    """Light of the film that makes skin with that pigment what it is there, 1 for a drawing's."""
+    hair: float | None = None
+    """Share of light that hair in the film reflects; None where none is seen."""
 
 
 def _logarithm(linear: Array) -> Array:

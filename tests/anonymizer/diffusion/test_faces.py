@@ -123,6 +123,19 @@ def test_where_the_film_tells_half_of_skin_pigment_does_not_make_it_lighter(face
     assert tones[0] == pytest.approx(tones[1], rel=0.1)
 
 
+def test_the_hair_that_the_film_shows_limits_that_of_the_person(face):
+    seed = next(s for s in range(40) if np.mean(person_for(face.head, s).appearance.hair) > 0.1)
+    still = filmed((200, 160, 140))
+    context = still.context.copy()
+    context[:, : tiny.SIZE // 6] = 20, 16, 14
+    context[still.hidden] = 128
+    dark = face.sketch(replace(still, context=context), seed).memory.skin
+    assert 0 < dark.hair < 0.05
+    assert face.sketch(still, seed).memory.skin.hair is None or (
+        face.sketch(still, seed).memory.skin.hair > 0.1
+    )
+
+
 def test_pigment_stays_in_a_track_whatever_the_film_becomes(face):
     first = face.sketch(filmed((224, 180, 156)), 5)
     later = face.continued(filmed((120, 78, 56)), 5, first.memory)

@@ -214,3 +214,25 @@ def test_other_pigment_leaves_hair_and_eyes_as_they_are(head):
     assert pale.appearance == replace(own.appearance, melanin=0.05)
     assert pale.albedo.mean() > own.albedo.mean() or own.appearance.melanin <= 0.05
     np.testing.assert_array_equal(pale.identity, own.identity)
+
+
+def test_under_dark_hair_brows_and_beard_are_dark(head):
+    seed = next(s for s in range(40) if np.mean(person_for(head, s).appearance.hair) > 0.1)
+    own, darker, same = (person_for(head, seed, hair=share) for share in (None, 0.02, 0.9))
+    assert same is not darker
+    assert same.appearance == own.appearance
+    assert np.mean(darker.appearance.hair) == pytest.approx(0.02)
+    assert replace(darker.appearance, hair=own.appearance.hair) == own.appearance
+    change = own.albedo - darker.albedo
+    assert change.min() > -1e-3
+    assert change.max() > 0.05
+    black = person_for(head, seed, hair=0.0).appearance.hair
+    assert 0 < np.mean(black) < 0.01
+
+
+def test_where_there_is_hair_cheeks_are_partly_under_it(head, person):
+    drawn = draw_guide(head, person, posed(head, person), size=SIZE)
+    rows = np.flatnonzero((drawn.framed > 0.5).any(1))
+    cheeks = rows[0] + round(0.6 * len(rows))
+    free, whole = ((share[cheeks] > 0.5).sum() for share in (drawn.framed, drawn.coverage))
+    assert 0.8 * whole < free < 0.95 * whole
