@@ -249,11 +249,15 @@ def test_what_is_bright_in_the_dark_does_not_become_white() -> None:
 def test_bright_skin_in_the_dark_tells_the_same_in_more_light() -> None:
     base = factories.clip(T=1, S=S)
     skin = np.broadcast_to(np.array([150, 95, 70], np.uint8), base.context.shape).copy()
-    clip, more = replace(base, context=skin), np.full(1, 6, np.float32)
-    dim, lit = (conditions.evidence(clip, gain)[0] for gain in (more / 6, more))
+    clip, same, more = (
+        replace(base, context=skin),
+        np.ones(1, np.float32),
+        np.full(1, 6, np.float32),
+    )
+    dim, lit = (conditions.evidence(clip, gain)[0] for gain in (same, more))
     np.testing.assert_allclose(lit.skin - dim.skin, np.log(6), atol=0.1)
     assert 0.5 * dim.trust < lit.trust < 0.8 * dim.trust
-    clipped = conditions.evidence(replace(clip, context=conditions._relit(skin, more)), more / 6)[0]
+    clipped = conditions.evidence(replace(clip, context=conditions._relit(skin, more)), same)[0]
     assert abs(clipped.skin - lit.skin).max() > 0.3
 
 
