@@ -51,6 +51,11 @@ WHITE: Final = (0.25, 0.08)
 """Darkness, -log light, at which a colour of a film becomes too near to white, and how fast."""
 EVIDENCE: Final = 0.0006
 """Weight of the prior, as a share of the picture fully evident: below it the prior decides."""
+WARMTH: Final = 0.3
+"""Share of the hue of the surroundings, whatever they are, that the hue of skin follows: all
+things are redder under a warm lamp."""
+MAX_WARMTH: Final = 0.13
+"""Limit of that for a channel, natural logarithm."""
 DIM: Final = 0.2
 """Power of the light that was added by which skin is trusted less: in the dark only what is lit
 stands out, clothes in warm light more than faces."""
@@ -99,8 +104,8 @@ class Evidence:
     """(3,) mean log light of what looks like skin."""
     trust: float
     """How much of that there is, in [0, 1]."""
-    exposure: float
-    """Change of brightness, natural logarithm, where there is none."""
+    exposure: Array
+    """(3,) change of light, natural logarithm, where there is none."""
 
     @classmethod
     def of(
@@ -110,17 +115,19 @@ class Evidence:
 
         Nothing is read where `outside` (S, S) is False.
         """
-        seen = np.where(outside[..., None], image, 0).astype(np.float32) / 255
-        linear = linear_from_srgb(seen)
+        film = np.where(outside[..., None], image, 0).astype(np.float32) / 255
+        linear = linear_from_srgb(film)
         logs = _logarithm(linear * np.float32(light))
         far = cv2.distanceTransform(outside.astype(np.uint8), cv2.DIST_L2, 3)
         near = np.exp(-far / (REACH * len(image))) * outside
+        around = np.einsum("hwc,hw->c", logs, near) / (near.sum() + 1e-6)
+        warm = _soft_limit(WARMTH * (around - around.mean()), MAX_WARMTH)
         brightness = np.minimum(np.exp(logs @ LUMA) / 0.2, 1.5)
-        likely = _skin_likeness(logs) * _rise(-_logarithm(linear[..., 1]), *WHITE)
+        likely = _skin_likeness(logs - warm) * _rise(-_logarithm(linear[..., 1]), *WHITE)
         weights = likely * near * brightness**BRIGHT * _neck(len(image))
         amount = float(weights.mean())
-        around = float((logs @ ONES / 3 * near).sum() / (near.sum() + 1e-6)) + 1.9
-        exposure = EXPOSURE_SHARE * around * float(near.sum() / (near.sum() + 1.0))
+        seen = float(near.sum() / (near.sum() + 1.0))
+        exposure = seen * (EXPOSURE_SHARE * (around.mean() + 1.9) + warm)
         trust = amount / (amount + EVIDENCE) * light**-DIM
         return cls(_mean(logs, weights), trust, exposure)
 

@@ -186,3 +186,23 @@ def test_a_face_is_a_little_redder_than_the_skin_around_it(guide):
     assert 0.04 < red - green < 0.12
     assert 0.02 < blue - green < 0.08
     assert 0.25 * red + 0.6 * green + 0.15 * blue == pytest.approx(0, abs=0.01)
+
+
+def test_without_skin_the_light_of_a_room_is_followed_a_little(guide, outside):
+    cold, grey = (
+        tone_gain(guide, np.full((SIZE, SIZE, 3), around, np.uint8), outside)
+        for around in ((60, 80, 120), (85, 85, 85))
+    )
+    assert 1.05 < (cold[2] / cold[0]) / (grey[2] / grey[0]) < 1.35
+
+
+def test_in_a_warm_room_skin_is_redder_than_light_clothes(outside):
+    """Clothes are as red there as skin is elsewhere."""
+    clothes, skin = (160, 132, 110), (150, 98, 70)
+    told = []
+    for around in ((60, 60, 60), (90, 52, 36)):
+        picture = np.full((SIZE, SIZE, 3), around, np.uint8)
+        picture[54:, :32], picture[54:, 32:] = clothes, skin
+        told.append(Evidence.of(picture, outside).skin)
+    grey, warm = (float(each[0] - each[1]) for each in told)
+    assert warm > grey + 0.04
