@@ -24,9 +24,10 @@ from anonymizer.diffusion.model import Condition
 from anonymizer.diffusion.painter import Painter, source
 from anonymizer.diffusion.scaling import smaller_clip, smaller_guide
 from anonymizer.diffusion.schedule import descent
-from anonymizer.head.guide import Guide, linear_from_srgb
+from anonymizer.head.guide import Guide, linear_from_srgb, srgb_from_linear
 from anonymizer.head.hair import Hair
 from anonymizer.head.model import HeadModel
+from anonymizer.head.person import person_for
 from anonymizer.head.surroundings import Surroundings
 from anonymizer.head.tone import Complexion, Evidence, Tone
 from anonymizer.protocols import Keyed
@@ -117,7 +118,7 @@ class FaceReplacer:
             Surroundings.of(*each)
             for each in zip(clip.context[new], clip.hidden[new], fine, strict=True)
         ]
-        hair = _grown(memory.hair, around)
+        hair = _grown(memory.hair, self._hair(seed, skin, float(light[0])), around)
         return FaceSketch(
             replacer=self,
             clip=small,
@@ -134,9 +135,14 @@ class FaceReplacer:
 
     def guides(self, clip: Clip, seed: int, skin: Complexion | None = None) -> list[Guide]:
         """The person of `seed` as each of the T crops poses and moves, in neutral light."""
-        matched = (skin.melanin, skin.hair) if skin else ()
-        cast = Cast.of(self.head, clip, seed, *matched)
+        cast = Cast.of(self.head, clip, seed, *_matched(skin))
         return [cast.guide(at, clip.size) for at in range(len(clip.indices))]
+
+    def _hair(self, seed: int, skin: Complexion | None, light: float) -> Hair:
+        """That of the person of `seed`, in a film of which it is known in `light` times its own."""
+        colour = np.asarray(person_for(self.head, seed, *_matched(skin)).appearance.hair)
+        lit = colour * (skin.light / light if skin else 1.0)
+        return Hair.guessed(srgb_from_linear(lit) * 2 - 1)
 
     def _complexion(
         self, clip: Clip, told: Sequence[Evidence], seed: int, light: NDArray[np.float32]
@@ -246,12 +252,17 @@ class FaceSketch:
         return drawn if self.replacer.init == "guide" else 0.0
 
 
-def _grown(before: Hair | None, crops: Sequence[Surroundings]) -> list[Hair]:
+def _matched(skin: Complexion | None) -> tuple[float | None, float | None]:
+    """What a film decides on a person: pigment, and what their hair reflects."""
+    return (skin.melanin, skin.hair) if skin else (None, None)
+
+
+def _grown(before: Hair | None, guess: Hair, crops: Sequence[Surroundings]) -> list[Hair]:
     """The hair of a track at each of N crops: what they show all in all comes little by little.
 
     At the start of a track it is there from the first crop.
     """
-    after = before or Hair()
+    after = before or guess
     for crop in crops:
         after = after.after(crop.own)
     if before is None:

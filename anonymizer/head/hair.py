@@ -20,6 +20,10 @@ ENOUGH: Final = 0.1
 """Weight of hair, in mean pixels of a row, of a frame that shows it well."""
 STEADY: Final = 25
 """Such frames that its colour is the mean of, about."""
+GUESS: Final = ENOUGH / 20
+"""Weight of what nobody has seen."""
+CURLS: Final = 0.25
+"""Its grain."""
 SHINE: Final = 0.15
 """How fast hair counts less the lighter it is than what is known: light falls on it. Of 2."""
 FINE: Final = 2.0
@@ -49,10 +53,20 @@ class Hair:
     weight: float = 0.0
     """What colour and grain are the means of, in pixels a row."""
 
+    @classmethod
+    def guessed(cls, colour: Array) -> Hair:
+        """Of a person of whose head the film has shown nothing: most people have hair."""
+        return cls(1.0, colour, CURLS, GUESS)
+
+    @property
+    def known(self) -> float:
+        """How sure it is, in [0, 1], how it looks."""
+        return float(np.clip((self.weight - GUESS) / ENOUGH, 0, 1))
+
     def after(self, seen: Hair) -> Hair:
         """With one more frame."""
         rate = COMES if seen.crown > self.crown else GOES
-        lighter = max(0.0, float((seen.colour - self.colour).mean())) if self.weight else 0.0
+        lighter = self.known * max(0.0, float((seen.colour - self.colour).mean()))
         weight = seen.weight * float(np.exp(-lighter / SHINE))
         total = min(self.weight, STEADY * ENOUGH) + weight
         share = weight / max(total, 1e-9)

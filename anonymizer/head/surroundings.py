@@ -152,7 +152,7 @@ class Surroundings:
         """
         apart = np.abs(self.seen - track.colour).max(-1)
         doubt = np.maximum((1 - self.wall) * rise(apart, UNLIKE), rise(apart, STRANGE))
-        return np.asarray(1 - track.crown * self.upper * doubt, np.float32)
+        return np.asarray(1 - track.known * track.crown * self.upper * doubt, np.float32)
 
     def _film(self, skin: Array, track: Hair) -> tuple[Array, Array]:
         """What is around a face of some `skin` (s, s, 3): (S, S, 3); how much of it is hair."""
@@ -186,13 +186,15 @@ class Surroundings:
     def _dense(self, mirror: Reflection, hair: Array, track: Hair) -> Array:
         """The film in the mirror (S, S, 3); towards a head no wall is seen between its strands."""
         film = mirror.picture(_seen(self.context, self.hidden))
-        if not track.weight:
+        if not track.known:
             return film
         size = len(film)
         near = hair * (1 - rise(np.abs(self.seen - track.colour).max(-1), UNLIKE))
         side = 2 * round(FRINGE * len(near) / 2) + 1
         closed = cv2.morphologyEx(near, cv2.MORPH_CLOSE, np.ones((side, side), np.uint8))
-        within = _larger(mirror.picture(closed), size) * rise(mirror.depth / size, DENSE)
+        within = (
+            track.known * _larger(mirror.picture(closed), size) * rise(mirror.depth / size, DENSE)
+        )
         between = within * rise(np.abs(film - track.colour).max(-1), LIT)
         return np.asarray(film + between[..., None] * (track.colour - film), np.float32)
 

@@ -182,7 +182,9 @@ def test_a_hand_after_frames_without_skin_changes_the_tone_little():
 def test_a_face_is_a_little_redder_than_the_skin_around_it(guide):
     """And no lighter."""
     own = tone._own_tone(guide, linear_from_srgb(guide.colour))
-    red, green, blue = np.log(Evidence(own, trust=1.0, exposure=np.zeros(3, np.float32)).gain(guide))
+    red, green, blue = np.log(
+        Evidence(own, trust=1.0, exposure=np.zeros(3, np.float32)).gain(guide)
+    )
     assert 0.04 < red - green < 0.12
     assert 0.02 < blue - green < 0.08
     assert 0.25 * red + 0.6 * green + 0.15 * blue == pytest.approx(0, abs=0.01)
