@@ -19,6 +19,15 @@ from anonymizer.head.composite import belongs, continued, farther
 from anonymizer.head.guide import Guide
 from anonymizer.head.hair import Hair, grain_of, strands
 from anonymizer.head.reflection import Reflection, rise
+from anonymizer.head.silhouette import (
+    SOLID,
+    above_chin,
+    above_middle,
+    black,
+    silhouette,
+    smooth,
+    turn,
+)
 
 Array = NDArray[np.float32]
 
@@ -35,8 +44,6 @@ FAINT: Final = 0.15
 """What belongs to a head no more than this says nothing of how hair and skin look."""
 UNLIKE: Final = (0.4, 0.7)
 """Difference in colour, of 2, from which something may be no hair of a track, and is none."""
-BLACK: Final = (0.55, 0.75)
-"""Darkness, of 1, from which what is seen above a face may be hair, and is."""
 STRANGE: Final = (1.1, 1.4)
 """The same where it is known what the wall looks like: of some walls it is known wrongly."""
 WALLED: Final = 0.02
@@ -45,18 +52,10 @@ DARK: Final = 0.1
 """Share of the hair seen that is as dark as that inside: light falls on what is outside."""
 SHADE: Final = 0.05
 """How fast lighter hair counts less for how it is inside; of 2."""
-THICK: Final = 2 / 7
-"""Width, as a share of S, of the disc by which hair that is seen makes the skull thicker."""
-CROWN: Final = 1 / 8
-"""How far hair goes up from the drawn skull, as a share of S."""
 ASIDE: Final = 1 / 8
 """How far, as a share of S, hair that is seen above a head goes on to the sides."""
-TEMPLES: Final = 1 / 10
-"""Height, as a share of S, over which a skull above the middle of the face begins to show."""
 TRUSTED: Final = 1 / 20
 """Depth, as a share of S, up to which there is less skull: what is hidden reaches past a head."""
-NOTCH: Final = 1 / 8
-"""Width, as a share of S, of what is smoothed away along the edge of the skull."""
 FRINGE: Final = 1 / 16
 """Width, as a share of S, of gaps between strands of hair."""
 LIT: Final = (0.25, 0.5)
@@ -65,12 +64,8 @@ DENSE: Final = (0.0, 0.04)
 """Depths in the blank, as shares of S, from which such gaps close, and at which none is left."""
 EVEN: Final = 1 / 24
 """How far, as a share of S, what is beside hair is taken for hair, too."""
-RIM: Final = 1 / 120
-"""Softness of the skull's edge, as a share of S."""
 HALF: Final = np.s_[::2, ::2]
 """What is smooth is made up at half the size."""
-SOLID: Final = 0.97
-"""Coverage from which a painting shows nothing but the drawn face."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -107,9 +102,11 @@ class Surroundings:
         """Around what is `hidden` (S, S) of the film `context` (S, S, 3)."""
         solid = cv2.erode((guide.coverage > SOLID).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
         seen, known = _seen(context[HALF], hidden[HALF]), ~hidden[HALF]
-        near, head = _nearness(known), _smooth(guide.head[HALF])
-        hair = np.maximum(belongs(seen, known, head), known * _black(seen, head))
-        upper = _above_middle(solid[HALF] & ~known)
+        near, head = _nearness(known), smooth(guide.head[HALF])
+        aside = turn(solid[HALF], guide.normals[HALF])
+        dark_hair = black(seen, head, aside) * above_chin(guide.framed[HALF])
+        hair = np.maximum(belongs(seen, known, head), known * dark_hair)
+        upper = above_middle(solid[HALF] & ~known)
         dark = _inside(seen, np.where(hair > FAINT, near * hair, 0), upper)
         wall = min(1.0, float(farther(known, head)[: len(known) // 2].mean()) / WALLED)
         return cls(context, hidden, guide, solid, seen, near, hair, upper, dark, _above(hair), wall)
@@ -138,7 +135,7 @@ class Surroundings:
         own = painted.astype(np.float32) / 127.5 - 1
         skin = continued(own[HALF], solid[HALF])
         around, hairy = self._film(skin, track)
-        wide = np.where(_above_chin(guide.framed), guide.coverage - guide.framed, 0).clip(0, None)
+        wide = np.where(above_chin(guide.framed), guide.coverage - guide.framed, 0).clip(0, None)
         edge = guide.framed + (1 - hairy) * wide
         face = np.where(solid[..., None], own, _larger(skin, len(hidden)))
         laid = around + edge[..., None] * (face - around)
@@ -165,7 +162,7 @@ class Surroundings:
         crown = upper * np.maximum(rise(self.above, HAIRY), track.crown)
         if not (track.weight or (self.dark * upper).any()):
             crown = np.zeros_like(crown)  # nobody knows what it looks like
-        shape = _silhouette(_smooth(self.guide.head[HALF]), self.above, hairy)
+        shape = silhouette(smooth(self.guide.head[HALF]), self.above, hairy)
         skull = np.maximum(hairy, upper) * shape * _walled(mirror, shares, hairy)
         bare = face & ~known & (upper == 0)  # a forehead says nothing of what is above it
         on_head = continued(np.where(bare[..., None], skin, seen), np.where(bare, 1, self.dark))
@@ -239,43 +236,6 @@ def _walled(mirror: Reflection, shares: Array, hairy: Array) -> Array:
     return np.asarray((1 - rise(least, WALL)) * np.maximum(inside.clip(0, 1), hairy), np.float32)
 
 
-def _raised(head: NDArray[np.bool_]) -> Array:
-    """The drawn head (s, s) with hair on top."""
-    up = np.ones((round(CROWN * len(head)) + 1, 1), np.uint8)
-    return np.asarray(cv2.dilate(head.astype(np.float32), up, anchor=(0, 0)), np.float32)
-
-
-def _black(seen: Array, head: NDArray[np.bool_]) -> Array:
-    """How far what is seen (s, s, 3) on the drawn head or above may be black hair.
-
-    Before a black wall it looks like that, and so does the wall.
-    """
-    return np.asarray(_raised(head) * rise(-seen.max(-1), BLACK), np.float32)
-
-
-def _silhouette(head: NDArray[np.bool_], above: Array, hairy: Array) -> Array:
-    """The drawn head (s, s), higher with hair `above` it and thicker where it is `hairy`."""
-    drawn, crown = head.astype(np.float32), _raised(head)
-    side = 2 * round(THICK * len(head) / 2) + 1
-    thick = cv2.dilate(drawn, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
-    whole = np.maximum.reduce([drawn, crown * above, thick * hairy])
-    return np.asarray(cv2.GaussianBlur(whole, (0, 0), RIM * len(head)), np.float32)
-
-
-def _above_middle(face: NDArray[np.bool_]) -> Array:
-    """1 well above the mean row of a face (s, s), 0 below; 0 without a face."""
-    rows = face.sum(1)
-    middle = float(rows @ np.arange(len(rows)) / max(1, rows.sum()))
-    above = (middle - np.arange(len(rows))) / (TEMPLES * len(rows))
-    return np.repeat(above.clip(0, 1)[:, None], len(rows), 1).astype(np.float32)
-
-
-def _above_chin(framed: Array) -> NDArray[np.bool_]:
-    """(S, 1) the rows above the last that a face reaches without its neck."""
-    rows = np.flatnonzero(framed.max(1) > SOLID)
-    return np.arange(len(framed))[:, None] < (rows[-1] if len(rows) else 0)
-
-
 def _larger(picture: Array, size: int) -> Array:
     """A picture of half the size, (S, S) or (S, S, 3)."""
     whole = cv2.resize(picture, (size, size), interpolation=cv2.INTER_LINEAR)
@@ -288,9 +248,3 @@ def _nearness(known: NDArray[np.bool_]) -> Array:
     away = cv2.distanceTransform(known.astype(np.uint8), cv2.DIST_L2, 5)
     weight = np.exp(-(away - 1).clip(0, REACH * spread) / spread)
     return np.where(known & (away < REACH * spread), weight, 0).astype(np.float32)
-
-
-def _smooth(head: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """A silhouette (S, S) without notches, such as that between neck and hair."""
-    side = 2 * round(NOTCH * len(head) / 2) + 1
-    return np.asarray(cv2.medianBlur(head.astype(np.uint8), side) > 0)

@@ -425,6 +425,22 @@ def test_towards_a_head_no_wall_is_seen_between_strands(side):
     assert np.array_equal(known[~hidden], unknown[~hidden])
 
 
+def test_black_behind_a_face_that_is_turned_aside_is_hair_and_beside_others_is_not():
+    drawn = guide(FACE, HEAD, framed=ellipse(22, 10).astype(np.float32))
+    turned = replace(
+        drawn, normals=drawn.normals * (0, 0, 0.8) + drawn.normals[..., 2:] * (-0.6, 0, 0)
+    )
+    results = [
+        surrounded(flat(SKIN), flat((8, 6, 6)), HIDDEN, each).astype(int)
+        for each in (drawn, replace(turned, normals=turned.normals.astype(np.float32)))
+    ]
+    side = FACE & ~ellipse(22, 12) & (abs(rows() - 55) < 6)
+    ahead, aside = (np.abs(result[side] - (8, 6, 6)).mean() for result in results)
+    assert aside < 20 < 80 < ahead
+    chin = ellipse(20, 8) & (rows() > 60)
+    assert np.abs(results[1][chin] - SKIN).mean() < 5
+
+
 def test_black_above_a_face_is_hair_even_if_the_wall_is_as_black():
     black = surrounded(flat(SKIN), flat((8, 6, 6)), HIDDEN, guide(FACE, HEAD)).astype(int)
     grey = surrounded(flat(SKIN), flat((70, 68, 66)), HIDDEN, guide(FACE, HEAD)).astype(int)
