@@ -134,18 +134,20 @@ def tones(
 def lightened(clip: Clip) -> tuple[Clip, NDArray[np.float32]]:
     """A dark clip in the light that painters know, and the gains (T,) of light that it took.
 
-    Gains are 1 where it is light enough, and change no faster than `SMOOTHING` allows. Of the film
+    Gains are 1 where it is light enough, and change no faster than `SMOOTHING` allows but where
+    something bright comes into sight. Of the film
     only `context` outside `hidden` is read; `dimmed` is the way back.
     """
     levels, room = [], []
     for image, hidden in zip(clip.context, clip.hidden, strict=True):
-        seen = linear_from_srgb(image[~hidden] / 255) @ LUMA
-        levels.append(float(np.log(seen + FLOOR).mean()) if len(seen) else DARK)
-        brightest = np.quantile(seen, BRIGHTEST) if len(seen) else 1.0
+        seen = linear_from_srgb(image[~hidden] / 255)
+        levels.append(float(np.log(seen @ LUMA + FLOOR).mean()) if len(seen) else DARK)
+        brightest = np.quantile(seen.max(-1), BRIGHTEST) if len(seen) else 1.0
         room.append(-float(np.log(brightest + FLOOR)))
     needed = (DARK - np.array(levels, np.float32)).clip(0, MOST_LIGHT)
-    needed = np.minimum(needed, np.array(room, np.float32).clip(0))[:, None]
-    gains = np.exp(_smoothed(needed)[:, 0]).astype(np.float32)
+    most = np.array(room, np.float32).clip(0)
+    smooth = _smoothed(np.minimum(needed, most)[:, None])[:, 0]
+    gains = np.exp(np.minimum(smooth, most)).astype(np.float32)
     if not (gains > 1).any():
         return clip, gains
     return replace(clip, context=_relit(clip.context, gains)), gains

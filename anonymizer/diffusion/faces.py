@@ -25,7 +25,7 @@ from anonymizer.diffusion.painter import Painter, source
 from anonymizer.diffusion.scaling import smaller_clip, smaller_guide
 from anonymizer.diffusion.schedule import descent
 from anonymizer.head.guide import Guide, linear_from_srgb, srgb_from_linear
-from anonymizer.head.hair import Hair
+from anonymizer.head.hair import ENOUGH, Hair
 from anonymizer.head.model import HeadModel
 from anonymizer.head.person import person_for
 from anonymizer.head.surroundings import Surroundings
@@ -141,26 +141,32 @@ class FaceReplacer:
     def _hair(self, seed: int, skin: Complexion | None, light: float) -> Hair:
         """That of the person of `seed`, in a film of which it is known in `light` times its own."""
         colour = np.asarray(person_for(self.head, seed, *_matched(skin)).appearance.hair)
-        lit = colour * (skin.light / light if skin else 1.0)
+        lit = colour * ((skin.light if skin else 1.0) / light)
         return Hair.guessed(srgb_from_linear(lit) * 2 - 1)
 
     def _complexion(
         self, clip: Clip, told: Sequence[Evidence], seed: int, light: NDArray[np.float32]
     ) -> Complexion:
-        """That of the person of `seed` in the film, by the crop that tells most of its skin.
+        """That of the person of `seed` in the film, by crops that tell most of skin and hair.
 
         Lighter skin than theirs is less pigment, not more light: in that, brows would be pale and
         eyes would glow. Darker skin may as well be less light. Crops have `light` (T,) added.
         """
         at = max(range(len(told)), key=lambda each: told[each].trust)
         cast = Cast.of(self.head, clip, seed)
-        drawn = cast.guide(at, clip.size)
-        guide = smaller_guide(drawn, self.enlarged)
+        guide = smaller_guide(cast.guide(at, clip.size), self.enlarged)
         skin = told[at].complexion(guide, cast.person.appearance.melanin)
-        seen = Surroundings.of(clip.context[at], clip.hidden[at], drawn).own
-        if not seen.weight:
+        last = len(told) - 1
+        looks = {  # a few of the crops tell enough of hair
+            each: Surroundings.of(
+                clip.context[each], clip.hidden[each], cast.guide(each, clip.size)
+            ).own
+            for each in sorted({0, last // 3, last - last // 3, last})
+        }
+        shown = max(looks, key=lambda each: looks[each].weight)
+        if looks[shown].weight < ENOUGH:
             return skin
-        reflected = linear_from_srgb((seen.colour + 1) / 2).mean() * light[at]
+        reflected = linear_from_srgb((looks[shown].colour + 1) / 2).mean() * light[shown]
         return replace(skin, hair=float(reflected) / skin.light)
 
 

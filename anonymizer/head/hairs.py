@@ -1,4 +1,4 @@
-"""Strokes painted into the skin texture: brows as soft strands, the lash line, folds.
+"""Strokes painted into the skin texture: brows and beards as soft strands, the lash line, folds.
 
 All positions are texels `(column, row)`; lengths with the unit "head" are head units, turned into
 texels through the height of the texture (32 head units).

@@ -64,7 +64,9 @@ def person_for(
         melanin: other pigment of their skin, which changes nothing else.
         hair: share of light that brows and beard reflect at most: under dark hair they are dark.
     """
-    person = sample_person(np.random.default_rng(seed), code_length=head.code_length)
+    if melanin is None and hair is None:
+        return sample_person(np.random.default_rng(seed), code_length=head.code_length)
+    person = person_for(head, seed)
     look = person.appearance
     if melanin is not None:
         look = replace(look, melanin=melanin)

@@ -147,7 +147,7 @@ class Surroundings:
 
         Of use where it is not sure what the wall looks like; what is far from its colour never is.
         """
-        apart = np.abs(self.seen - track.colour).max(-1)
+        apart = _largest(np.abs(self.seen - track.colour))
         doubt = np.maximum((1 - self.wall) * rise(apart, UNLIKE), rise(apart, STRANGE))
         return np.asarray(1 - track.known * track.crown * self.upper * doubt, np.float32)
 
@@ -186,14 +186,19 @@ class Surroundings:
         if not track.known:
             return film
         size = len(film)
-        near = hair * (1 - rise(np.abs(self.seen - track.colour).max(-1), UNLIKE))
+        near = hair * (1 - rise(_largest(np.abs(self.seen - track.colour)), UNLIKE))
         side = 2 * round(FRINGE * len(near) / 2) + 1
         closed = cv2.morphologyEx(near, cv2.MORPH_CLOSE, np.ones((side, side), np.uint8))
         within = (
             track.known * _larger(mirror.picture(closed), size) * rise(mirror.depth / size, DENSE)
         )
-        between = within * rise(np.abs(film - track.colour).max(-1), LIT)
+        between = within * rise(_largest(np.abs(film - track.colour)), LIT)
         return np.asarray(film + between[..., None] * (track.colour - film), np.float32)
+
+
+def _largest(channels: Array) -> Array:
+    """The largest of the channels (h, w, C) of each pixel, faster than by `max`."""
+    return np.asarray(np.maximum.reduce(cv2.split(channels)), np.float32)
 
 
 def _seen(context: NDArray[np.uint8], hidden: NDArray[np.bool_]) -> Array:

@@ -188,7 +188,7 @@ def _beard(look: Appearance, size: int, rng: np.random.Generator) -> Plane:
         part["beard"] * (1 - 0.75 * look.moustache) + look.moustache * part["beard"] * part["chin"]
     )
     grain = 0.92 + 0.05 * noise(rng, size, min(size // 2, 200)) + 0.04 * noise(rng, size, 90)
-    if not look.stubble:
+    if not look.stubble:  # only now: what is drawn after it must not change with it
         return np.zeros((size, size), np.float32)
     strands = beard_cover(look, where, size)
     shade = SHADOW * where * grain + (1 - SHADOW) * strands

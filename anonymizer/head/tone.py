@@ -105,7 +105,7 @@ class Evidence:
     trust: float
     """How much of that there is, in [0, 1]."""
     exposure: Array
-    """(3,) change of light, natural logarithm, where there is none."""
+    """(3,) change of light and hue, natural logarithm, where there is no skin."""
 
     @classmethod
     def of(
@@ -240,7 +240,8 @@ def match_tone(guide: Guide, image: NDArray[np.uint8], outside: NDArray[np.bool_
         outside: (S, S) True where the film may be read: outside the protected area.
 
     Returns:
-        The same guide in other light. Where no skin can be seen only the exposure follows, gently.
+        The same guide in other light. Where no skin can be seen only light and hue of all that is
+        around are followed, gently.
     """
     return with_gain(guide, tone_gain(guide, image, outside))
 

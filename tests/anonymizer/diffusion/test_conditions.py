@@ -244,9 +244,14 @@ def test_what_is_bright_in_the_dark_does_not_become_white() -> None:
     _, alone = conditions.lightened(replace(base, context=dark))
     assert 1 < gains.min() < 2 < 5 < alone.min()
     assert clip.context.max() < 255
+    lamp, dark = lamp.copy(), dark.copy()
+    lamp[:, :, :4] = 220, 120, 60
+    assert conditions.lightened(replace(base, context=lamp))[0].context.max() < 255
+    dark[-1] = 180
+    assert conditions.lightened(replace(base, context=dark))[0].context[-1].max() < 255
 
 
-def test_bright_skin_in_the_dark_tells_the_same_in_more_light() -> None:
+def test_bright_skin_in_the_dark_has_the_same_hue_in_more_light_and_is_trusted_less() -> None:
     base = factories.clip(T=1, S=S)
     skin = np.broadcast_to(np.array([150, 95, 70], np.uint8), base.context.shape).copy()
     clip, same, more = (

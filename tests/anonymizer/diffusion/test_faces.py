@@ -124,17 +124,68 @@ def test_where_the_film_tells_half_of_skin_pigment_does_not_make_it_lighter(face
     assert tones[0] == pytest.approx(tones[1], rel=0.1)
 
 
-def test_the_hair_that_the_film_shows_limits_that_of_the_person(face):
-    seed = next(s for s in range(40) if np.mean(person_for(face.head, s).appearance.hair) > 0.1)
-    still = filmed((200, 160, 140))
+def under_hair(shade, colour, rows=tiny.SIZE // 6):
+    still = filmed(shade)
     context = still.context.copy()
-    context[:, : tiny.SIZE // 6] = 20, 16, 14
+    context[:, :rows] = colour
     context[still.hidden] = 128
-    dark = face.sketch(replace(still, context=context), seed).memory.skin
-    assert 0 < dark.hair < 0.05
-    assert face.sketch(still, seed).memory.skin.hair is None or (
-        face.sketch(still, seed).memory.skin.hair > 0.1
+    return replace(still, context=context)
+
+
+@pytest.mark.parametrize(
+    ("shade", "off"), [((224, 180, 156), 0.7), ((124, 86, 70), 0.35), ((90, 62, 50), 0.35)]
+)
+def test_brows_are_to_skin_as_the_films_hair_is(face, shade, off):
+    """In a dark film, too, which is lightened, and for people with more pigment than the film's."""
+    seed = next(
+        s
+        for s in range(99)
+        if np.mean((look := person_for(face.head, s).appearance).hair) > 0.1 and look.melanin > 0.1
     )
+    hair, still = (30, 26, 24), under_hair(shade, (30, 26, 24))
+    sketch = face.sketch(still, seed)
+    skin = sketch.memory.skin
+    drawn, plain = (face.guides(still, seed, each)[0] for each in (skin, replace(skin, hair=None)))
+    inner = (drawn.coverage > 0.9) & (drawn.normals[..., 2] > 0.6)
+    film = [linear_from_srgb(np.array(each) / 255).mean() for each in (hair, shade)]
+    tone = linear_from_srgb(plain.colour[inner]).mean()
+    assert skin.hair == pytest.approx(tone * film[0] / film[1], rel=off)
+    assert skin.hair * skin.light == pytest.approx(film[0] * sketch.light[0], rel=0.05)
+    assert (plain.colour - drawn.colour).max() > 0.04
+    assert (sketch.light[0] > 1) == (shade[0] < 100)
+
+
+def test_a_speck_of_black_does_not_decide_on_brows(face):
+    still = filmed((224, 180, 156))
+    context = still.context.copy()
+    context[:, :2, tiny.SIZE // 2 - 1 : tiny.SIZE // 2 + 1] = 12
+    speck = replace(still, context=np.where(still.hidden[..., None], np.uint8(128), context))
+    assert face.sketch(speck, 5).memory.skin.hair is None
+    assert face.sketch(under_hair((224, 180, 156), 12), 5).memory.skin.hair is not None
+
+
+def test_hair_that_only_a_later_crop_shows_counts(face):
+    still = clip(*[0.0] * 6)
+    bare, dark = filmed((224, 180, 156)), under_hair((224, 180, 156), 12)
+    context = np.concatenate([bare.context] * 2 + [dark.context])
+    sketch = face.sketch(replace(still, context=context), 5)
+    assert sketch.memory.skin.hair == pytest.approx(face.sketch(dark, 5).memory.skin.hair)
+
+
+def test_skin_that_is_bright_in_a_dark_film_is_not_clipped(face):
+    """Red would be white first."""
+    still = filmed((14, 12, 11))
+    context = still.context.copy()
+    context[:, -1, ::3] = 200, 120, 86
+    context[still.hidden] = 128
+    sketch = face.sketch(replace(still, context=context), 5)
+    assert sketch.light[0] > 2
+    told = conditions.evidence(replace(still, context=context), sketch.light)[0]
+    red, green, _ = linear_from_srgb(np.array((200, 120, 86)) / 255)
+    assert told.trust > 0.2
+    assert told.skin[0] - told.skin[1] == pytest.approx(np.log(red / green), abs=0.05)
+    light = np.exp(sketch.memory.tone.mean)
+    assert light[0] / light[1] > 1.1
 
 
 def test_pigment_stays_in_a_track_whatever_the_film_becomes(face):
@@ -292,6 +343,13 @@ def test_who_has_not_been_seen_to_be_bald_has_hair_of_their_own(face, match):
     assert min(hair.crown for hair in sketch.hair) > 0.9
     lit = linear_from_srgb((sketch.hair[0].colour + 1) / 2)
     np.testing.assert_allclose(lit, (own * light).clip(0, 1), rtol=0.02)
+    night = capped(4, hair=0)
+    night = replace(night, context=np.minimum(night.context, 60))
+    sketch = replace(face, match=match).sketch(night, seed)
+    light = (sketch.memory.skin.light if match == "tone" else 1.0) / sketch.light[0]
+    assert sketch.light[0] > 1.2
+    lit = linear_from_srgb((sketch.hair[0].colour + 1) / 2)
+    np.testing.assert_allclose(lit, own * light, rtol=0.02)
 
 
 def test_a_guess_gives_way_to_what_the_film_shows_little_by_little(face):

@@ -132,3 +132,5 @@ def test_less_beard_is_lighter_and_none_is_none():
     bare, some, full = (albedo(replace(look, stubble=s, moustache=0.0)) for s in (0.0, 0.3, 0.8))
     chin = np.s_[150:180, 118:138]
     assert bare[chin].mean() > 1.03 * some[chin].mean() > 1.06 * full[chin].mean()
+    fine = [np.abs(np.diff(skin[chin], axis=1)).mean() / skin[chin].mean() for skin in (bare, full)]
+    assert fine[1] > 1.5 * fine[0]
