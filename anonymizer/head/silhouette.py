@@ -26,6 +26,8 @@ NOTCH: Final = 1 / 8
 """Width, as a share of S, of what is smoothed away along the edge of the skull."""
 TEMPLES: Final = 1 / 10
 """Height, as a share of S, over which a skull above the middle of the face begins to show."""
+NAPE: Final = 0.6
+"""How far hair reaches lower for each pixel behind the middle of a face that is turned aside."""
 TURNED: Final = (0.15, 0.3)
 """Mean across of a face's normals from which it is turned aside, and at which wholly."""
 
@@ -36,14 +38,12 @@ def raised(head: NDArray[np.bool_]) -> Array:
     return np.asarray(cv2.dilate(head.astype(np.float32), up, anchor=(0, 0)), np.float32)
 
 
-def black(seen: Array, head: NDArray[np.bool_], turned: float) -> Array:
+def black(seen: Array, head: NDArray[np.bool_]) -> Array:
     """How far what is seen (s, s, 3) on the drawn head or above may be black hair.
 
-    Before a black wall it looks like that, and so does the wall. Of heads that are `turned` (0 to
-    1) aside the back is beside the face.
+    Before a black wall it looks like that, and so does the wall.
     """
-    around = np.maximum(raised(head), turned * thick(head))
-    return np.asarray(around * rise(-seen.max(-1), BLACK), np.float32)
+    return np.asarray(raised(head) * rise(-seen.max(-1), BLACK), np.float32)
 
 
 def thick(head: NDArray[np.bool_]) -> Array:
@@ -65,12 +65,18 @@ def smooth(head: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(cv2.medianBlur(head.astype(np.uint8), side) > 0)
 
 
-def above_middle(face: NDArray[np.bool_]) -> Array:
-    """1 well above the mean row of a face (s, s), 0 below; 0 without a face."""
-    rows = face.sum(1)
-    middle = float(rows @ np.arange(len(rows)) / max(1, rows.sum()))
-    above = (middle - np.arange(len(rows))) / (TEMPLES * len(rows))
-    return np.repeat(above.clip(0, 1)[:, None], len(rows), 1).astype(np.float32)
+def above_middle(face: NDArray[np.bool_], turned: float) -> Array:
+    """1 well above the mean row of a face (s, s), 0 below; 0 without a face.
+
+    Behind a face that is `turned` aside, -1 to 1, hair reaches lower, down to the nape.
+    """
+    rows, columns = face.sum(1), face.sum(0)
+    places = np.arange(len(face))
+    count = max(1, rows.sum())
+    behind = (columns @ places / count - places) * turned
+    low = rows @ places / count + NAPE * behind.clip(0, None)
+    above = (low - places[:, None]) / (TEMPLES * len(face))
+    return np.asarray(above.clip(0, 1) * face.any(), np.float32)
 
 
 def above_chin(framed: Array) -> NDArray[np.bool_]:
@@ -80,6 +86,6 @@ def above_chin(framed: Array) -> NDArray[np.bool_]:
 
 
 def turn(face: NDArray[np.bool_], normals: Array) -> float:
-    """How far, in [0, 1], a face (s, s) with normals (s, s, 3) is turned aside."""
+    """How far, in [-1, 1], a face (s, s) with normals (s, s, 3) is turned aside: 1 to the right."""
     across = float(normals[face, 0].mean()) if face.any() else 0.0
-    return float(rise(np.asarray(abs(across)), TURNED))
+    return float(np.sign(across) * rise(np.asarray(abs(across)), TURNED))

@@ -44,7 +44,7 @@ FAINT: Final = 0.15
 """What belongs to a head no more than this says nothing of how hair and skin look."""
 UNLIKE: Final = (0.4, 0.7)
 """Difference in colour, of 2, from which something may be no hair of a track, and is none."""
-STRANGE: Final = (1.1, 1.4)
+STRANGE: Final = (0.95, 1.15)
 """The same where it is known what the wall looks like: of some walls it is known wrongly."""
 WALLED: Final = 0.02
 """Share of the upper half of a crop that must be behind the head to tell hair from a wall."""
@@ -86,6 +86,8 @@ class Surroundings:
     """(s, s) weights of what is close to the blank."""
     hair: Array
     """(s, s) how much of what is seen belongs to the head."""
+    turned: float
+    """How far, in [-1, 1], the face is turned aside."""
     upper: Array
     """(s, s) how far above the middle of the face."""
     dark: Array
@@ -104,12 +106,14 @@ class Surroundings:
         seen, known = _seen(context[HALF], hidden[HALF]), ~hidden[HALF]
         near, head = _nearness(known), smooth(guide.head[HALF])
         aside = turn(solid[HALF], guide.normals[HALF])
-        dark_hair = black(seen, head, aside) * above_chin(guide.framed[HALF])
+        dark_hair = black(seen, head) * above_chin(guide.framed[HALF])
         hair = np.maximum(belongs(seen, known, head), known * dark_hair)
-        upper = above_middle(solid[HALF] & ~known)
+        upper = above_middle(solid[HALF] & ~known, aside)
         dark = _inside(seen, np.where(hair > FAINT, near * hair, 0), upper)
         wall = min(1.0, float(farther(known, head)[: len(known) // 2].mean()) / WALLED)
-        return cls(context, hidden, guide, solid, seen, near, hair, upper, dark, _above(hair), wall)
+        return cls(
+            context, hidden, guide, solid, seen, near, hair, aside, upper, dark, _above(hair), wall
+        )
 
     @property
     def own(self) -> Hair:
@@ -129,14 +133,17 @@ class Surroundings:
 
         Towards the face's edge a painting shows some of what it was laid over before; there its
         colours of farther inside go on instead. Where there is hair beside it, or was in the track,
-        hair frames the face. The painting is kept as it is where nothing is hidden.
+        that frames a face seen from the front; of one that is turned aside temple and cheek are
+        seen. The painting is kept as it is where nothing is hidden.
         """
         hidden, solid, guide = self.hidden, self.solid, self.guide
         own = painted.astype(np.float32) / 127.5 - 1
         skin = continued(own[HALF], solid[HALF])
         around, hairy = self._film(skin, track)
         wide = np.where(above_chin(guide.framed), guide.coverage - guide.framed, 0).clip(0, None)
-        edge = guide.framed + (1 - hairy) * wide
+        other = _even(rise(_largest(np.abs(around[HALF] - track.colour)), UNLIKE))
+        shown = hairy * (1 - abs(self.turned)) * (1 - track.known * _larger(other, len(hidden)))
+        edge = guide.framed + (1 - shown) * wide
         face = np.where(solid[..., None], own, _larger(skin, len(hidden)))
         laid = around + edge[..., None] * (face - around)
         levels = ((laid + 1) * 127.5).round().clip(0, 255).astype(np.uint8)
@@ -149,7 +156,7 @@ class Surroundings:
         """
         apart = _largest(np.abs(self.seen - track.colour))
         doubt = np.maximum((1 - self.wall) * rise(apart, UNLIKE), rise(apart, STRANGE))
-        return np.asarray(1 - track.known * track.crown * self.upper * doubt, np.float32)
+        return np.asarray(1 - track.known * track.crown * doubt, np.float32)
 
     def _film(self, skin: Array, track: Hair) -> tuple[Array, Array]:
         """What is around a face of some `skin` (s, s, 3): (S, S, 3); how much of it is hair."""

@@ -425,20 +425,47 @@ def test_towards_a_head_no_wall_is_seen_between_strands(side):
     assert np.array_equal(known[~hidden], unknown[~hidden])
 
 
-def test_black_behind_a_face_that_is_turned_aside_is_hair_and_beside_others_is_not():
-    drawn = guide(FACE, HEAD, framed=ellipse(22, 10).astype(np.float32))
-    turned = replace(
-        drawn, normals=drawn.normals * (0, 0, 0.8) + drawn.normals[..., 2:] * (-0.6, 0, 0)
+def aside(drawn: Guide, way: int) -> Guide:
+    """The same head turned to the right, 1, or left, -1."""
+    forward = drawn.normals[..., 2:]
+    return replace(drawn, normals=(forward * (0.6 * way, 0, 0.8)).astype(np.float32))
+
+
+@pytest.mark.parametrize("way", [-1, 1])
+def test_hair_reaches_lower_behind_a_face_that_is_turned_aside(way):
+    drawn, wide = guide(FACE, HEAD), ellipse(40, 36)
+    before, turned = (
+        surrounded(flat(SKIN), flat(WALL), wide, each, REMEMBERED).astype(int)
+        for each in (drawn, aside(drawn, way))
     )
-    results = [
-        surrounded(flat(SKIN), flat((8, 6, 6)), HIDDEN, each).astype(int)
-        for each in (drawn, replace(turned, normals=turned.normals.astype(np.float32)))
-    ]
-    side = FACE & ~ellipse(22, 12) & (abs(rows() - 55) < 6)
-    ahead, aside = (np.abs(result[side] - (8, 6, 6)).mean() for result in results)
-    assert aside < 20 < 80 < ahead
-    chin = ellipse(20, 8) & (rows() > 60)
-    assert np.abs(results[1][chin] - SKIN).mean() < 5
+    nape = HEAD & ~ellipse(26, 18) & (abs(rows() - 50) < 4)
+    behind = nape & (way * (columns() - 47) < 0)
+    ahead = nape & ~behind
+    assert np.abs(turned[behind] - HAIR).mean() < 30 < 60 < np.abs(before[behind] - HAIR).mean()
+    assert np.abs(turned[ahead] - before[ahead]).mean() < 1
+
+
+def test_hair_beside_a_face_leaves_the_cheek_of_one_that_is_turned_aside():
+    film = np.where(ellipse(46, 42)[..., None], flat(HAIR), flat(WALL))
+    drawn = guide(FACE, HEAD, framed=ellipse(22, 10))
+    cheek = ellipse(21, 15) & ~ellipse(22, 12) & (abs(rows() - 55) < 6)
+    ahead, turned = (
+        np.abs(surrounded(flat(SKIN), film, HIDDEN, each).astype(int)[cheek] - HAIR).mean()
+        for each in (drawn, aside(drawn, 1))
+    )
+    assert ahead < 20 < 80 < turned
+
+
+def test_no_wall_that_is_told_wrongly_covers_a_cheek():
+    """A light spot of a wall beside a face passes for hair; that of the track is dark."""
+    film = np.where(ellipse(46, 42)[..., None], flat((130, 135, 100)), flat(WALL))
+    drawn = guide(FACE, HEAD, framed=ellipse(22, 10))
+    cheek = ellipse(21, 15) & ~ellipse(22, 12) & (abs(rows() - 55) < 6)
+    unknown, known = (
+        np.abs(surrounded(flat(SKIN), film, HIDDEN, drawn, hair).astype(int)[cheek] - SKIN).mean()
+        for hair in (NONE, REMEMBERED)
+    )
+    assert known < 20 < 30 < unknown
 
 
 def test_black_above_a_face_is_hair_even_if_the_wall_is_as_black():
