@@ -53,9 +53,14 @@ def thick(head: NDArray[np.bool_]) -> Array:
     return np.asarray(cv2.dilate(head.astype(np.float32), disc), np.float32)
 
 
-def silhouette(head: NDArray[np.bool_], above: Array, hairy: Array) -> Array:
-    """The drawn head (s, s), higher with hair `above` it and thicker where it is `hairy`."""
-    whole = np.maximum.reduce([head, raised(head) * above, thick(head) * hairy])
+def silhouette(
+    head: NDArray[np.bool_], rows: NDArray[np.bool_], above: Array, hairy: Array
+) -> Array:
+    """The drawn head (s, s) in some `rows` (s, 1), and hair on it.
+
+    That makes it higher with hair `above` it, and thicker where it is `hairy`.
+    """
+    whole = np.maximum.reduce([head & rows, raised(head) * above, thick(head) * hairy])
     return np.asarray(cv2.GaussianBlur(whole, (0, 0), RIM * len(head)), np.float32)
 
 

@@ -139,11 +139,9 @@ class Surroundings:
         hidden, solid, guide = self.hidden, self.solid, self.guide
         own = painted.astype(np.float32) / 127.5 - 1
         skin = continued(own[HALF], solid[HALF])
-        around, hairy = self._film(skin, track)
+        around, beside = self._film(skin, track)
         wide = np.where(above_chin(guide.framed), guide.coverage - guide.framed, 0).clip(0, None)
-        other = _even(rise(_largest(np.abs(around[HALF] - track.colour)), UNLIKE))
-        shown = hairy * (1 - abs(self.turned)) * (1 - track.known * _larger(other, len(hidden)))
-        edge = guide.framed + (1 - shown) * wide
+        edge = guide.framed + (1 - beside) * wide
         face = np.where(solid[..., None], own, _larger(skin, len(hidden)))
         laid = around + edge[..., None] * (face - around)
         levels = ((laid + 1) * 127.5).round().clip(0, 255).astype(np.uint8)
@@ -159,21 +157,26 @@ class Surroundings:
         return np.asarray(1 - track.known * track.crown * doubt, np.float32)
 
     def _film(self, skin: Array, track: Hair) -> tuple[Array, Array]:
-        """What is around a face of some `skin` (s, s, 3): (S, S, 3); how much of it is hair."""
-        hidden, face, seen, size = self.hidden, self.solid[HALF], self.seen, len(self.hidden)
+        """What is around a face of some `skin` (s, s, 3): (S, S, 3); and how far hair frames it."""
+        hidden, seen, size = self.hidden, self.seen, len(self.hidden)
         known, upper = ~hidden[HALF], self.upper
         mirror = Reflection.over(hidden, _larger(upper, size))
-        hair = self.hair * self._likely(track)
+        likely = self._likely(track)
+        hair = self.hair * likely
+        rows = above_chin(self.guide.framed[HALF])
+        dark = self.dark * np.where(rows, likely, 1)
         shares = continued(hair[..., None], self.near)[..., 0]
         hairy = rise(_even(shares), HAIRY)
         crown = upper * np.maximum(rise(self.above, HAIRY), track.crown)
-        if not (track.weight or (self.dark * upper).any()):
+        if not (track.weight or (dark * upper).any()):
             crown = np.zeros_like(crown)  # nobody knows what it looks like
-        shape = silhouette(smooth(self.guide.head[HALF]), self.above, hairy)
-        skull = np.maximum(hairy, upper) * shape * _walled(mirror, shares, hairy)
-        bare = face & ~known & (upper == 0)  # a forehead says nothing of what is above it
-        on_head = continued(np.where(bare[..., None], skin, seen), np.where(bare, 1, self.dark))
-        lock = continued(seen, self.dark)
+        head = smooth(self.guide.head[HALF])
+        shape = silhouette(head, rows, self.above * upper, hairy)
+        skull = shape * _walled(mirror, shares, hairy)
+        # a forehead says nothing of what is above it
+        bare = self.solid[HALF] & ~known & (upper == 0)
+        on_head = continued(np.where(bare[..., None], skin, seen), np.where(bare, 1, dark))
+        lock = continued(seen, dark)
         if track.weight:
             lock += upper[..., None] * (track.colour - lock)
         covered = np.maximum(hairy, crown)
@@ -185,7 +188,9 @@ class Surroundings:
         light = track.contrast * _larger(crown, size) * strands(size)
         on_head += light[..., None] * (on_head + 1)
         around += _larger(skull, size)[..., None] * (on_head - around)
-        return around, _larger(np.maximum(hairy, upper * track.crown), size)
+        other = _even(rise(_largest(np.abs(around[HALF] - track.colour)), UNLIKE))
+        beside = np.maximum(hairy * (1 - track.known * other), upper * track.crown)
+        return around, (1 - abs(self.turned)) * _larger(beside, size)
 
     def _dense(self, mirror: Reflection, hair: Array, track: Hair) -> Array:
         """The film in the mirror (S, S, 3); towards a head no wall is seen between its strands."""

@@ -468,6 +468,36 @@ def test_no_wall_that_is_told_wrongly_covers_a_cheek():
     assert known < 20 < 30 < unknown
 
 
+SIDE = ellipse(27, 18) & ~ellipse(23, 17) & (abs(rows() - 55) < 7)
+"""Of HEAD, beside FACE and below its middle."""
+
+
+def test_a_head_has_sides_before_a_wall():
+    result = surrounded(flat(SKIN), flat(WALL), HIDDEN, guide(FACE, HEAD)).astype(int)
+    assert SIDE.sum() > 20
+    assert np.abs(result[SIDE] - SKIN).mean() < 20
+
+
+def test_what_is_on_an_ear_does_not_colour_the_side_of_a_head():
+    """Such as white headphones on dark hair."""
+    beside = ellipse(46, 44) & (abs(rows() - 55) < 14)
+    film = np.where(beside[..., None], flat((250, 250, 250)), flat(WALL))
+    result = surrounded(flat(SKIN), film, HIDDEN, guide(FACE, HEAD), REMEMBERED).astype(int)
+    assert np.abs(result[SIDE] - SKIN).mean() < 10
+
+
+def test_the_films_neck_is_not_covered_by_the_drawn_one():
+    """That is wider than the film's, before a wall."""
+    wide = HEAD | ((abs(columns() - 47) < 18) & (rows() > 60))
+    drawn = guide(FACE, wide, framed=FACE)
+    neck = (abs(columns() - 47) < 6) & (rows() > 60)
+    film = np.where(neck[..., None], flat(SKIN), flat(WALL))
+    result = surrounded(flat(SKIN), film, HIDDEN, drawn).astype(int)
+    beside = HIDDEN & (rows() > 74) & (abs(columns() - 47) > 10) & (abs(columns() - 47) < 16)
+    assert beside.sum() > 20
+    assert np.abs(result[beside] - WALL).mean() < 15
+
+
 def test_black_above_a_face_is_hair_even_if_the_wall_is_as_black():
     black = surrounded(flat(SKIN), flat((8, 6, 6)), HIDDEN, guide(FACE, HEAD)).astype(int)
     grey = surrounded(flat(SKIN), flat((70, 68, 66)), HIDDEN, guide(FACE, HEAD)).astype(int)
