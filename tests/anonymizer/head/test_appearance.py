@@ -127,6 +127,16 @@ def test_a_beard_has_strands_that_hang_down():
     assert (beard_cover(replace(look, seed=6), where, 512) != cover).any()
 
 
+def test_the_strands_of_a_beard_part_at_the_chin():
+    look = replace(sample_appearance(np.random.default_rng(1)), stubble=0.8, seed=5)
+    where = np.zeros((512, 512), np.float32)
+    where[200:300, 156:356] = 1
+    down, across = np.gradient(beard_cover(look, where, 512))
+    slant = down * across  # of a strand that hangs to the left it is positive
+    left, right = slant[210:290, 166:246].mean(), slant[210:290, 266:346].mean()
+    assert left > 3e-4 > -3e-4 > right
+
+
 def test_less_beard_is_lighter_and_none_is_none():
     look = sample_appearance(np.random.default_rng(1))
     bare, some, full = (albedo(replace(look, stubble=s, moustache=0.0)) for s in (0.0, 0.3, 0.8))

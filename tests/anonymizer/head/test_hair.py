@@ -77,7 +77,19 @@ def test_hair_that_comes_later_comes_little_by_little_in_its_own_colour():
 
 def test_strands_follow_the_grain_that_is_seen_up_to_a_limit():
     weak, some, much, more = (Hair(grain=grain).contrast for grain in (0, 0.1, 1, 5))
-    assert 0 == weak < some < 0.1 < much == more <= 0.25
+    assert 0 == weak < some < 0.1 < much == more <= 0.15
+
+
+def test_strands_are_fainter_than_what_is_seen_since_noise_is_part_of_that():
+    assert 0.2 < Hair(grain=0.1).contrast / 0.1 < 0.4
+
+
+def test_hair_that_nobody_has_seen_has_strands_that_show_and_counts_for_nothing():
+    guessed = Hair.guessed(DARK)
+    assert 0.04 < guessed.contrast < 0.12
+    assert guessed.known == 0
+    told = guessed.after(Hair(1, LIGHT, 0.1, 0.2))
+    assert np.abs(told.colour - LIGHT).max() < 0.1
 
 
 def test_strands_point_away_from_the_face():

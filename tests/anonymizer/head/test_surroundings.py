@@ -425,6 +425,40 @@ def test_towards_a_head_no_wall_is_seen_between_strands(side):
     assert np.array_equal(known[~hidden], unknown[~hidden])
 
 
+def test_the_wall_between_strands_goes_on_a_little_into_the_blank():
+    """It ends within a twentieth of the crop's side: neither at the edge nor at the face."""
+    size, scale = 4 * SIZE, 4
+    big = [np.kron(each, np.ones((scale, scale), bool)) for each in (FACE, HEAD, ellipse(36, 32))]
+    normals = np.zeros((size, size, 3), np.float32)
+    normals[big[1], 2] = 1
+    coverage = big[0].astype(np.float32)
+    drawn = Guide(np.zeros_like(normals), coverage, normals, coverage)
+    row, column = np.indices((size, size))
+    strands = ((column > 68 * scale) & (row % 12 < 6))[..., None]
+    film = np.where(strands, np.uint8(HAIR), np.uint8((200, 195, 190)))
+    painted = np.full((size, size, 3), SKIN, np.uint8)
+    result = Surroundings.of(film, big[2], drawn).with_face(painted, REMEMBERED).mean(-1)
+    level = result[190:230, 68 * scale : 79 * scale].max(0)
+    edge = int(np.flatnonzero(big[2][210])[-1]) - 68 * scale
+    shallow, deep = level[edge - 3], level[edge - round(0.045 * size)]
+    assert deep < 60 < 120 < shallow
+
+
+def test_light_on_strands_is_no_gap_between_them():
+    """A third of the way to white is a wall, half of that is light on hair."""
+    shown = []
+    for level in (50, 110):
+        beside = (columns() > 67) & (abs(rows() - 50) < 36)
+        other = flat((level, level, level))
+        strands = np.where((rows() % 4 < 2)[..., None], flat(HAIR), other)
+        film = np.where(beside[..., None], strands, flat((220, 215, 210)))
+        result = surrounded(flat(SKIN), film, ellipse(36, 32), guide(FACE, HEAD), REMEMBERED)
+        inside = ellipse(36, 32) & (abs(rows() - 55) < 8) & (columns() > 69) & (columns() < 74)
+        shown.append(float(np.quantile(result.mean(-1)[inside], 0.9)))
+    assert shown[0] > 38
+    assert shown[1] < 70
+
+
 def aside(drawn: Guide, way: int) -> Guide:
     """The same head turned to the right, 1, or left, -1."""
     forward = drawn.normals[..., 2:]
