@@ -16,10 +16,12 @@ from anonymizer.head import anatomy
 from anonymizer.head.eyeballs import eyeballs
 from anonymizer.head.eyes import eye_colour
 from anonymizer.head.lids import shutting_of
+from anonymizer.head.lighting import LIGHT, light_on
 from anonymizer.head.model import PART_MOUTH, PART_SKIN, PART_TEETH, HeadModel, vertex_normals
 from anonymizer.head.person import Person
 from anonymizer.head.pose import Pose
 from anonymizer.head.raster import Hits, interpolate, rasterise
+from anonymizer.head.reflection import rise
 from anonymizer.head.teeth import teeth_colour
 from anonymizer.head.texture import faceness
 
@@ -28,13 +30,6 @@ Array = NDArray[np.float32]
 PART_EYE: Final = 3
 SAMPLES: Final = 2
 """Samples per pixel along each axis (`_pool` is written for 2)."""
-LIGHT: Final = np.array([0.08, 0.50, 0.86], np.float32)
-"""Direction of the soft light, view space (about unit length)."""
-WRAP: Final = np.array([0.48, 0.40, 0.36], np.float32)
-"""How far the light reaches around the form, R, G, B: more in red, as in skin."""
-CONTRAST: Final = 2.3
-"""Power of the light: from the first to the last decile of its log light a filmed face spans 0.8 to
-1.7, mean 1.4, a drawn one with this 1.1 to 1.3, and looked flat with .9."""
 GLINT: Final = np.array([-0.10, 0.13, 0.99], np.float32)
 """Normal at which the catch light of the eye sits, view space."""
 SHADED_TEETH: Final = 0.55
@@ -43,6 +38,13 @@ SHUTTING: Final = (0.6, 0.9)
 """Shares of a blink at which an eyeball begins to be in the lid's shade, and at which it is."""
 EARS: Final = (7.5, -3.5, 4.5)
 """Distance from the middle beyond which the mean head has ears, and between which heights."""
+EAR_TOP: Final = (3.6, 4.4)
+EAR_FRONT: Final = (0.9, 1.8)
+"""Heights and depths between which its ears become temples, and cheeks."""
+EAR_CONTRAST: Final = 0.4
+"""Power of their light against a face's: light shines through them."""
+EAR_SOFTNESS: Final = 1 / 128
+"""Spread that they are blurred with, as a share of S: farther away than a face, and not painted."""
 NECK: Final = (-3.5, 3.0)
 """Height and depth of the mean head below and behind which it has the sides of a neck."""
 SUNK: Final = 0.5
@@ -66,6 +68,9 @@ class Guide:
     """(S, S, 3) unit view-space normals (x right, y up, z to the viewer), 0 where no head is."""
     framed: Array
     """(S, S) share of each pixel that hair and neck leave free."""
+    ears: Array | None = None
+    """(S, S, 2) light on ears, 1 as on a face, times the share of each pixel that they cover, and
+    that; None in drawings for painters, who are not shown any."""
 
     @property
     def head(self) -> NDArray[np.bool_]:
@@ -109,7 +114,7 @@ def _scene(head: HeadModel, person: Person, expression: NDArray[np.floating] | N
     return _Scene(
         np.concatenate([skin, balls.points]),
         np.concatenate([vertex_normals(skin, head.triangles), balls.normals]),
-        np.concatenate([_shown(head), balls.triangles + len(skin)]),
+        np.concatenate([_shown(head)[0], balls.triangles + len(skin)]),
         np.concatenate([head.parts, np.full(extra, PART_EYE, np.uint8)]),
         np.concatenate([head.texture, np.zeros((extra, 2), np.float32)]),
         np.concatenate([head.occlusion, np.repeat(lit, extra // 2)]),
@@ -131,12 +136,11 @@ def _lit(head: HeadModel, expression: NDArray[np.floating] | None, shut: float) 
 
 
 @lru_cache(maxsize=4)
-def _shown(head: HeadModel) -> NDArray[np.int32]:
-    """The head's triangles without ears, the sides of the neck and the lower teeth.
+def _shown(head: HeadModel) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """The head's triangles without ears, the sides of the neck and the lower teeth; and the ears'.
 
-    Ears are in the hair, or where the film shows none, and the neck is the film's. The lower teeth
-    are those that sink with the jaw. Lips hide lower
-    teeth in most speech; their ends, seen past the lips, look like fangs.
+    Ears may be in the hair, and the neck is the film's. The lower teeth are those that sink with
+    the jaw. Lips hide lower teeth in most speech; their ends, seen past the lips, look like fangs.
     """
     mean = np.zeros(head.code_length)
     rest = head.vertices(mean)
@@ -146,7 +150,8 @@ def _shown(head: HeadModel) -> NDArray[np.int32]:
     ears = (np.abs(rest[:, 0]) > wide) & (rest[:, 1] > low) & (rest[:, 1] < high)
     below, behind = NECK
     neck = (rest[:, 1] < below) & (rest[:, 2] < behind)
-    return np.asarray(head.triangles[~(lower | ears | neck)[head.triangles].any(1)])
+    aside = ears[head.triangles].any(1)
+    return head.triangles[~(aside | (lower | neck)[head.triangles].any(1))], head.triangles[aside]
 
 
 def _face(head: HeadModel) -> Array:
@@ -154,16 +159,6 @@ def _face(head: HeadModel) -> Array:
     outlines = (anatomy.FACE, anatomy.FRAMED)
     shares = np.stack([faceness(head.texture, outline) for outline in outlines], 1)
     return np.where(head.parts[:, None] == PART_SKIN, shares, 1).astype(np.float32)
-
-
-def _light(normals: Array, occlusion: Array) -> Array:
-    """Light (N, 3) that reaches vertices: an overcast ambient and one soft lamp."""
-    open_sky = occlusion[:, None] ** np.array([0.75, 1.0, 1.05], np.float32)
-    facing = (normals @ LIGHT)[:, None]
-    lamp = np.clip((facing + WRAP) / (1 + WRAP), 0, None)
-    ambient = 0.42 + 0.10 * normals[:, 1:2] + 0.06 * normals[:, 2:3]
-    soft = ambient * open_sky + 0.62 * lamp * (0.35 + 0.65 * open_sky)
-    return np.asarray(soft**CONTRAST, np.float32)
 
 
 def _shine(person: Person, normals: Array) -> Array:
@@ -205,7 +200,7 @@ def _shade(
     every fragment.
     """
     normals = scene.normals @ turn.T
-    light = _light(normals, scene.occlusion)
+    light = light_on(normals, scene.occlusion)
     light[scene.parts == PART_MOUTH] = 1.0
     teeth = scene.parts == PART_TEETH
     light[teeth] = np.maximum(light[teeth], SHADED_TEETH)
@@ -240,6 +235,32 @@ def _pool(fine: Array) -> Array:
     return np.asarray(rows[:, ::2] + rows[:, 1::2], np.float32)
 
 
+def _ears(
+    scene: _Scene, head: HeadModel, points: NDArray[np.float64], hits: Hits, turn: Array, size: int
+) -> Array:
+    """`Guide.ears`, as far as nothing that is drawn already at `points` (N, 3) is before them."""
+    triangles = _shown(head)[1]
+    found, depth = rasterise(points, triangles, size), points[:, 2:]
+    nearest = np.full(size * size, -np.inf, np.float32)
+    nearest[hits.pixel] = interpolate(hits, scene.triangles, depth)[:, 0]
+    seen = interpolate(found, triangles, depth)[:, 0] > nearest[found.pixel]
+    normals = scene.normals @ turn.T
+    light = light_on(normals, scene.occlusion) @ ONES
+    usual = light[(scene.parts == PART_SKIN) & (scene.face[:, 1] > 0.5) & (normals[:, 2] > 0.5)]
+    level = (light / max(float(usual.mean()) if len(usual) else 1.0, 1e-6)) ** EAR_CONTRAST
+    table = np.stack([level, np.ones_like(level)], 1) * _auricle(head, len(level))[:, None]
+    values = interpolate(found, triangles, table) * seen[:, None]
+    drawn = _average(size // SAMPLES, found, values)[0] / np.float32(SAMPLES**2)
+    return np.asarray(cv2.GaussianBlur(drawn, (0, 0), EAR_SOFTNESS * len(drawn)), np.float32)
+
+
+def _auricle(head: HeadModel, count: int) -> Array:
+    """How much vertices (N,), of `count` with eyes, are ear and not the side of the head."""
+    _, height, depth = head.vertices(np.zeros(head.code_length)).T
+    shares = 1 - np.maximum(rise(height, EAR_TOP), rise(depth, EAR_FRONT))
+    return np.concatenate([shares, np.zeros(count - len(shares))]).astype(np.float32)
+
+
 def draw_guide(
     head: HeadModel,
     person: Person,
@@ -263,7 +284,8 @@ def draw_guide(
     scene = _scene(head, person, expression)
     points = pose.resized(SAMPLES).project(scene.points)
     hits = rasterise(points, scene.triangles, size * SAMPLES)
-    values = _shade(scene, hits, person, pose.rotation.astype(np.float32), gaze)
+    turn = pose.rotation.astype(np.float32)
+    values = _shade(scene, hits, person, turn, gaze)
     total, covered = _average(size, hits, values)
     count = np.maximum(covered, 1)[..., None]
     normals = total[..., 3:6]
@@ -271,4 +293,5 @@ def draw_guide(
     colour = srgb_from_linear(total[..., :3] / count)
     shares = np.asarray((total[..., 6:8] / SAMPLES**2).clip(0, 1), np.float32)
     coverage, framed = (np.ascontiguousarray(shares[..., at]) for at in (0, 1))
-    return Guide(colour, coverage, np.asarray(normals / length, np.float32), framed)
+    ears = _ears(scene, head, points, hits, turn, size * SAMPLES)
+    return Guide(colour, coverage, np.asarray(normals / length, np.float32), framed, ears)

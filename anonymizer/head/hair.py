@@ -52,6 +52,8 @@ class Hair:
     """How much lighter or darker strands are than all of it, as a share of its light."""
     weight: float = 0.0
     """What colour and grain are the means of, in pixels a row."""
+    ears: Array = field(default_factory=lambda: np.full(2, np.nan, np.float32))
+    """(2,) in [0, 1], how likely there is none over the left and right ear; NaN if not known."""
 
     @classmethod
     def guessed(cls, colour: Array) -> Hair:
@@ -75,6 +77,7 @@ class Hair:
             np.asarray(self.colour + share * (seen.colour - self.colour), np.float32),
             self.grain + share * (seen.grain - self.grain),
             total,
+            _known(self.ears + np.float32(COMES) * (seen.ears - self.ears), self.ears, seen.ears),
         )
 
     @property
@@ -90,7 +93,16 @@ class Hair:
             colour + np.float32(share) * (later.colour - colour),
             self.grain + share * (later.grain - self.grain),
             self.weight + share * (later.weight - self.weight),
+            _known(self.ears + np.float32(share) * (later.ears - self.ears), later.ears),
         )
+
+
+def _known(*choices: Array) -> Array:
+    """The first that is a number, of each."""
+    found = choices[0]
+    for other in choices[1:]:
+        found = np.where(np.isnan(found), other, found)
+    return np.asarray(found, np.float32)
 
 
 def grain_of(seen: Array, there: NDArray[np.bool_], weights: Array) -> float:

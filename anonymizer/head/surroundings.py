@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from anonymizer.head import ears
 from anonymizer.head.composite import belongs, continued, farther
 from anonymizer.head.guide import Guide
 from anonymizer.head.hair import Hair, grain_of, strands
@@ -126,7 +127,17 @@ class Surroundings:
         told = len(columns) and weight > 0  # of hair that is too far away nothing else is known
         crown = rise(self.above[top, columns], HAIRY).mean() if told else 0.0
         grain = grain_of(self.seen, self.hair > FAINT, weights)
-        return Hair(self.wall * float(crown), colour, grain, self.wall * weight / len(weights))
+        share = self.wall * weight / len(weights)
+        return Hair(self.wall * float(crown), colour, grain, share, self._free)
+
+    @property
+    def _free(self) -> Array:
+        """How much of each ear is to be seen (2,) by this crop, NaN where there is none."""
+        if self.guide.ears is None:
+            return ears.NONE
+        covers = ears.sides(self.guide.ears[HALF], self.solid[HALF])
+        hair = continued(self.hair[..., None], self.near)[..., 0]
+        return ears.free(covers, hair, self.wall)
 
     def with_face(self, painted: NDArray[np.uint8], track: Hair) -> NDArray[np.uint8]:
         """A painting (S, S, 3) cut out along the drawn face, and the film gone on around it.
@@ -140,12 +151,22 @@ class Surroundings:
         own = painted.astype(np.float32) / 127.5 - 1
         skin = continued(own[HALF], solid[HALF])
         around, beside = self._film(skin, track)
+        even = _larger(skin, len(hidden))
+        around = self._eared(around, even, track)
         wide = np.where(above_chin(guide.framed), guide.coverage - guide.framed, 0).clip(0, None)
         edge = guide.framed + (1 - beside) * wide
-        face = np.where(solid[..., None], own, _larger(skin, len(hidden)))
+        face = np.where(solid[..., None], own, even)
         laid = around + edge[..., None] * (face - around)
         levels = ((laid + 1) * 127.5).round().clip(0, 255).astype(np.uint8)
         return np.where(hidden[..., None], levels, painted)
+
+    def _eared(self, around: Array, skin: Array, track: Hair) -> Array:
+        """What is around a face (S, S, 3) with ears over it, as far as the track shows them."""
+        drawn = self.guide.ears
+        if drawn is None or not (track.ears > ears.SHOWN[0]).any():
+            return around
+        opacity = ears.opacity(ears.sides(drawn, self.solid), self.hidden, track.ears)
+        return ears.with_ears(around, skin, drawn, opacity)
 
     def _likely(self, track: Hair) -> Array:
         """How likely (s, s) what is taken for hair is some, by that of the track.

@@ -91,13 +91,6 @@ def test_hair_and_neck_leave_less_free_than_is_face(head, person):
         assert guide.framed[y, x] == 1
 
 
-def test_ears_are_not_drawn(head, person):
-    guide = draw_guide(head, person, posed(head, person, 128), size=128)
-    widths = guide.head.sum(1)
-    ears, temples = widths[52:72], widths[36:46]
-    assert ears.max() <= temples.max() + 4
-
-
 def test_a_seed_is_one_person_and_another_is_another(head, person, guide):
     fresh = sample_person(np.random.default_rng(8), code_length=head.code_length)
     again = draw_guide(head, fresh, posed(head, person), size=SIZE)
