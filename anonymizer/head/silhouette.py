@@ -26,6 +26,8 @@ NOTCH: Final = 1 / 8
 """Width, as a share of S, of what is smoothed away along the edge of the skull."""
 TEMPLES: Final = 1 / 10
 """Height, as a share of S, over which a skull above the middle of the face begins to show."""
+JAW: Final = 1 / 10
+"""The same of the sides of a head above its chin."""
 NAPE: Final = 0.6
 """How far hair reaches lower for each pixel behind the middle of a face that is turned aside."""
 TURNED: Final = (0.15, 0.3)
@@ -53,14 +55,12 @@ def thick(head: NDArray[np.bool_]) -> Array:
     return np.asarray(cv2.dilate(head.astype(np.float32), disc), np.float32)
 
 
-def silhouette(
-    head: NDArray[np.bool_], rows: NDArray[np.bool_], above: Array, hairy: Array
-) -> Array:
-    """The drawn head (s, s) in some `rows` (s, 1), and hair on it.
+def silhouette(head: NDArray[np.bool_], rows: Array, above: Array, hairy: Array) -> Array:
+    """The drawn head (s, s), as much as `rows` (s, 1) say, and hair on it.
 
     That makes it higher with hair `above` it, and thicker where it is `hairy`.
     """
-    whole = np.maximum.reduce([head & rows, raised(head) * above, thick(head) * hairy])
+    whole = np.maximum.reduce([head * rows, raised(head) * above, thick(head) * hairy])
     return np.asarray(cv2.GaussianBlur(whole, (0, 0), RIM * len(head)), np.float32)
 
 
@@ -84,10 +84,12 @@ def above_middle(face: NDArray[np.bool_], turned: float) -> Array:
     return np.asarray(above.clip(0, 1) * face.any(), np.float32)
 
 
-def above_chin(framed: Array) -> NDArray[np.bool_]:
-    """(S, 1) the rows above the last that a face reaches without its neck."""
+def above_chin(framed: Array) -> Array:
+    """1 well above the last row that a face reaches without its neck, 0 below (S, 1)."""
     rows = np.flatnonzero(framed.max(1) > SOLID)
-    return np.arange(len(framed))[:, None] < (rows[-1] if len(rows) else 0)
+    chin = rows[-1] if len(rows) else 0
+    above = (chin - np.arange(len(framed))) / (JAW * len(framed))
+    return np.asarray(above.clip(0, 1)[:, None], np.float32)
 
 
 def turn(face: NDArray[np.bool_], normals: Array) -> float:

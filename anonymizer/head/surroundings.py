@@ -107,7 +107,7 @@ class Surroundings:
         seen, known = _seen(context[HALF], hidden[HALF]), ~hidden[HALF]
         near, head = _nearness(known), smooth(guide.head[HALF])
         aside = turn(solid[HALF], guide.normals[HALF])
-        dark_hair = black(seen, head) * above_chin(guide.framed[HALF])
+        dark_hair = black(seen, head) * (above_chin(guide.framed[HALF]) > 0)
         hair = np.maximum(belongs(seen, known, head), known * dark_hair)
         upper = above_middle(solid[HALF] & ~known, aside)
         dark = _inside(seen, np.where(hair > FAINT, near * hair, 0), upper)
@@ -153,7 +153,7 @@ class Surroundings:
         around, beside = self._film(skin, track)
         even = _larger(skin, len(hidden))
         around = self._eared(around, even, track)
-        wide = np.where(above_chin(guide.framed), guide.coverage - guide.framed, 0).clip(0, None)
+        wide = above_chin(guide.framed) * (guide.coverage - guide.framed).clip(0, None)
         edge = guide.framed + (1 - beside) * wide
         face = np.where(solid[..., None], own, even)
         laid = around + edge[..., None] * (face - around)
@@ -185,7 +185,7 @@ class Surroundings:
         likely = self._likely(track)
         hair = self.hair * likely
         rows = above_chin(self.guide.framed[HALF])
-        dark = self.dark * np.where(rows, likely, 1)
+        dark = self.dark * np.where(rows > 0, likely, 1)
         shares = continued(hair[..., None], self.near)[..., 0]
         hairy = rise(_even(shares), HAIRY)
         crown = upper * np.maximum(rise(self.above, HAIRY), track.crown)
@@ -269,7 +269,8 @@ def _walled(mirror: Reflection, shares: Array, hairy: Array) -> Array:
     """
     depth = mirror.depth[HALF]
     belonging = np.where(depth > 0, mirror.trust[HALF] * mirror.picture(shares), 1)
-    least = cv2.erode(belonging, np.ones((3, 3), np.uint8))
+    even = cv2.medianBlur(np.asarray(belonging, np.float32), 3)  # edges of blanks are ragged
+    least = cv2.erode(even, np.ones((3, 3), np.uint8))
     inside = depth / (TRUSTED * len(mirror.depth))
     return np.asarray((1 - rise(least, WALL)) * np.maximum(inside.clip(0, 1), hairy), np.float32)
 
