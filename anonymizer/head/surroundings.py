@@ -193,7 +193,8 @@ class Surroundings:
             crown = np.zeros_like(crown)  # nobody knows what it looks like
         head = smooth(self.guide.head[HALF])
         shape = silhouette(head, rows, self.above * upper, hairy)
-        skull = shape * _walled(mirror, shares, hairy)
+        sure = np.maximum(hairy, track.known * track.crown * upper * head)
+        skull = shape * _walled(mirror, shares, sure)
         # a forehead says nothing of what is above it
         bare = self.solid[HALF] & ~known & (upper == 0)
         on_head = continued(np.where(bare[..., None], skin, seen), np.where(bare, 1, dark))
@@ -261,10 +262,10 @@ def _even(shares: Array) -> Array:
     return np.asarray(cv2.GaussianBlur(shares, (0, 0), EVEN * len(shares)), np.float32)
 
 
-def _walled(mirror: Reflection, shares: Array, hairy: Array) -> Array:
+def _walled(mirror: Reflection, shares: Array, sure: Array) -> Array:
     """Where the mirror shows the wall, (s, s) at half the size, but not close to its edge.
 
-    `shares` (s, s) is how much of what is near belongs to the head; where it is `hairy` the edge
+    `shares` (s, s) is how much of what is near belongs to the head; where hair is `sure` the edge
     does not count.
     """
     depth = mirror.depth[HALF]
@@ -272,7 +273,7 @@ def _walled(mirror: Reflection, shares: Array, hairy: Array) -> Array:
     even = cv2.medianBlur(np.asarray(belonging, np.float32), 3)  # edges of blanks are ragged
     least = cv2.erode(even, np.ones((3, 3), np.uint8))
     inside = depth / (TRUSTED * len(mirror.depth))
-    return np.asarray((1 - rise(least, WALL)) * np.maximum(inside.clip(0, 1), hairy), np.float32)
+    return np.asarray((1 - rise(least, WALL)) * np.maximum(inside.clip(0, 1), sure), np.float32)
 
 
 def _larger(picture: Array, size: int) -> Array:

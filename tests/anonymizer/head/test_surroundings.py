@@ -532,6 +532,35 @@ def test_the_films_neck_is_not_covered_by_the_drawn_one():
     assert np.abs(result[beside] - WALL).mean() < 15
 
 
+def test_hair_that_is_known_goes_up_to_the_edge_of_the_blank_on_a_head():
+    """The blank ends with the head: the wall beside it does not reach in."""
+    tight = ellipse(31, 21)
+    result = surrounded(flat(SKIN), flat(WALL), tight, guide(FACE, HEAD), REMEMBERED).astype(int)
+    rim = ellipse(29, 19) & ~ellipse(27, 17) & (rows() < 36)
+    assert rim.sum() > 20
+    assert np.abs(result[rim] - HAIR).mean() < 22
+
+
+def test_a_ragged_edge_of_the_blank_leaves_no_dark_squares_in_light_hair():
+    light = np.random.default_rng(2).integers(90, 110, (SIZE, SIZE))[..., None]
+    cap = (rows() < 40) & ellipse(48, 40)
+    film = np.where(cap[..., None], np.repeat(light, 3, -1), flat(WALL)).astype(np.uint8)
+    ragged = HIDDEN & (rows() > 20)
+    ragged[19:21, 30:64:9] = True  # single pixels stand out
+    drawn = guide(ellipse(20, 16, (60, 47)), HEAD)
+    result = surrounded(flat(SKIN), film, ragged, drawn, REMEMBERED).mean(-1)
+    assert result[21:24, 31:45].min() > 60
+
+
+def test_the_sides_of_a_jaw_end_before_the_chin():
+    """Where the drawn neck begins, and would end in a box."""
+    neck = FACE | ((abs(columns() - 47) < 16) & (rows() > 60))
+    drawn = guide(neck, neck, framed=FACE)
+    result = surrounded(flat(SKIN), flat(WALL), HIDDEN, drawn).astype(int)
+    corner = (rows() > 67) & (rows() < 71) & (abs(columns() - 47) > 11) & (abs(columns() - 47) < 15)
+    assert np.abs(result[corner] - WALL).mean() < np.abs(result[corner] - SKIN).mean() / 2
+
+
 def test_black_above_a_face_is_hair_even_if_the_wall_is_as_black():
     black = surrounded(flat(SKIN), flat((8, 6, 6)), HIDDEN, guide(FACE, HEAD)).astype(int)
     grey = surrounded(flat(SKIN), flat((70, 68, 66)), HIDDEN, guide(FACE, HEAD)).astype(int)
