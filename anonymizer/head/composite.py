@@ -22,6 +22,11 @@ LITTLE: Final = 0.01
 """Weight of what is seen on the head for what is behind it: enough where nothing else is."""
 DOUBT: Final = 0.05
 """Weight of what is on the head but looks like the wall behind: heads are narrower than drawn."""
+EDGE: Final = 1 / 64
+"""How fast pixels farther from the blank count less for what goes on inside, as a share of S; at
+least a pixel."""
+REACH: Final = 3
+"""From so many times that distance on they do not count."""
 FAITH: Final = 8
 """How soon a pixel that is known in part counts as known, when a hole is filled."""
 
@@ -110,3 +115,11 @@ def farther(known: NDArray[np.bool_], head: NDArray[np.bool_]) -> NDArray[np.boo
 def structure(guide: Guide) -> Array:
     """What the painter is told of the head's form: normals, coverage (S, S, 4)."""
     return np.concatenate([guide.normals, guide.coverage[..., None]], -1)
+
+
+def nearness(known: NDArray[np.bool_]) -> Array:
+    """Weights (S, S) of known pixels, 1 at the edge of what is not known."""
+    spread = max(1.0, EDGE * len(known))
+    away = cv2.distanceTransform(known.astype(np.uint8), cv2.DIST_L2, 5)
+    weight = np.exp(-(away - 1).clip(0, REACH * spread) / spread)
+    return np.where(known & (away < REACH * spread), weight, 0).astype(np.float32)

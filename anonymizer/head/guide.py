@@ -20,7 +20,7 @@ from anonymizer.head.lighting import LIGHT, light_on
 from anonymizer.head.model import PART_MOUTH, PART_SKIN, PART_TEETH, HeadModel, vertex_normals
 from anonymizer.head.person import Person
 from anonymizer.head.pose import Pose
-from anonymizer.head.raster import Hits, interpolate, rasterise
+from anonymizer.head.raster import SAMPLES, Hits, averaged, interpolate, rasterise
 from anonymizer.head.reflection import rise
 from anonymizer.head.teeth import teeth_colour
 from anonymizer.head.texture import faceness
@@ -28,8 +28,6 @@ from anonymizer.head.texture import faceness
 Array = NDArray[np.float32]
 
 PART_EYE: Final = 3
-SAMPLES: Final = 2
-"""Samples per pixel along each axis (`_pool` is written for 2)."""
 GLINT: Final = np.array([-0.10, 0.13, 0.99], np.float32)
 """Normal at which the catch light of the eye sits, view space."""
 SHADED_TEETH: Final = 0.55
@@ -39,8 +37,9 @@ SHUTTING: Final = (0.6, 0.9)
 EARS: Final = (7.5, -3.5, 4.5)
 """Distance from the middle beyond which the mean head has ears, and between which heights."""
 EAR_TOP: Final = (3.6, 4.4)
+"""Heights between which its ears become temples."""
 EAR_FRONT: Final = (0.9, 1.8)
-"""Heights and depths between which its ears become temples, and cheeks."""
+"""Depths between which they become cheeks."""
 EAR_CONTRAST: Final = 0.4
 """Power of their light against a face's: light shines through them."""
 EAR_SOFTNESS: Final = 1 / 128
@@ -70,7 +69,7 @@ class Guide:
     """(S, S) share of each pixel that hair and neck leave free."""
     ears: Array | None = None
     """(S, S, 2) light on ears, 1 as on a face, times the share of each pixel that they cover, and
-    that; None in drawings for painters, who are not shown any."""
+    that; None where they are left out: painters are not shown any."""
 
     @property
     def head(self) -> NDArray[np.bool_]:
@@ -192,14 +191,18 @@ def _iris(person: Person, seen: Array, rotation: Array, gaze: tuple[float, float
 
 
 def _shade(
-    scene: _Scene, hits: Hits, person: Person, turn: Array, gaze: tuple[float, float]
+    scene: _Scene,
+    hits: Hits,
+    person: Person,
+    normals: Array,
+    turn: Array,
+    gaze: tuple[float, float],
 ) -> Array:
     """Linear colour, view-space normals and `_Scene.face` (F, 8) of the visible fragments.
 
-    Light and highlight vary slowly, so vertices carry them; paint and eyes are looked up for
-    every fragment.
+    Light and highlight vary slowly, so vertices, with view-space `normals` (N, 3), carry them;
+    paint and eyes are looked up for every fragment.
     """
-    normals = scene.normals @ turn.T
     light = light_on(normals, scene.occlusion)
     light[scene.parts == PART_MOUTH] = 1.0
     teeth = scene.parts == PART_TEETH
@@ -218,39 +221,29 @@ def _shade(
     return np.concatenate([base * values[:, :3] + extra, values[:, 3:6], values[:, 9:]], 1)
 
 
-def _average(size: int, hits: Hits, values: Array) -> tuple[Array, Array]:
-    """Sum (S, S, K) of the samples of each pixel and how many of them are covered (S, S)."""
-    fine = np.zeros((size * SAMPLES * size * SAMPLES, values.shape[1]), np.float32)
-    fine[hits.pixel] = values
-    covered = np.zeros(len(fine), np.float32)
-    covered[hits.pixel] = 1
-    return _pool(fine.reshape(size * SAMPLES, -1, values.shape[1])), _pool(
-        covered.reshape(size * SAMPLES, -1)
-    )
-
-
-def _pool(fine: Array) -> Array:
-    """Sum over squares of 2 x 2 samples of (H, W, ...)."""
-    rows = fine[::2] + fine[1::2]
-    return np.asarray(rows[:, ::2] + rows[:, 1::2], np.float32)
-
-
 def _ears(
-    scene: _Scene, head: HeadModel, points: NDArray[np.float64], hits: Hits, turn: Array, size: int
+    scene: _Scene,
+    head: HeadModel,
+    points: NDArray[np.float64],
+    hits: Hits,
+    normals: Array,
+    size: int,
 ) -> Array:
-    """`Guide.ears`, as far as nothing that is drawn already at `points` (N, 3) is before them."""
+    """`Guide.ears`, as far as nothing that is drawn already at `points` (N, 3) is before them.
+
+    The picture has `size` samples a side, vertices have view-space `normals` (N, 3).
+    """
     triangles = _shown(head)[1]
     found, depth = rasterise(points, triangles, size), points[:, 2:]
     nearest = np.full(size * size, -np.inf, np.float32)
     nearest[hits.pixel] = interpolate(hits, scene.triangles, depth)[:, 0]
     seen = interpolate(found, triangles, depth)[:, 0] > nearest[found.pixel]
-    normals = scene.normals @ turn.T
     light = light_on(normals, scene.occlusion) @ ONES
     usual = light[(scene.parts == PART_SKIN) & (scene.face[:, 1] > 0.5) & (normals[:, 2] > 0.5)]
     level = (light / max(float(usual.mean()) if len(usual) else 1.0, 1e-6)) ** EAR_CONTRAST
     table = np.stack([level, np.ones_like(level)], 1) * _auricle(head, len(level))[:, None]
     values = interpolate(found, triangles, table) * seen[:, None]
-    drawn = _average(size // SAMPLES, found, values)[0] / np.float32(SAMPLES**2)
+    drawn = averaged(size // SAMPLES, found, values)[0] / np.float32(SAMPLES**2)
     return np.asarray(cv2.GaussianBlur(drawn, (0, 0), EAR_SOFTNESS * len(drawn)), np.float32)
 
 
@@ -285,13 +278,14 @@ def draw_guide(
     points = pose.resized(SAMPLES).project(scene.points)
     hits = rasterise(points, scene.triangles, size * SAMPLES)
     turn = pose.rotation.astype(np.float32)
-    values = _shade(scene, hits, person, turn, gaze)
-    total, covered = _average(size, hits, values)
+    facing = scene.normals @ turn.T
+    values = _shade(scene, hits, person, facing, turn, gaze)
+    total, covered = averaged(size, hits, values)
     count = np.maximum(covered, 1)[..., None]
     normals = total[..., 3:6]
     length = np.maximum(np.sqrt(np.square(normals) @ ONES), 1e-6)[..., None]
     colour = srgb_from_linear(total[..., :3] / count)
     shares = np.asarray((total[..., 6:8] / SAMPLES**2).clip(0, 1), np.float32)
     coverage, framed = (np.ascontiguousarray(shares[..., at]) for at in (0, 1))
-    ears = _ears(scene, head, points, hits, turn, size * SAMPLES)
+    ears = _ears(scene, head, points, hits, facing, size * SAMPLES)
     return Guide(colour, coverage, np.asarray(normals / length, np.float32), framed, ears)

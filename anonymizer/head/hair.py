@@ -16,6 +16,9 @@ COMES: Final = 1 / 8
 """Share of a frame with hair above the face in what is remembered of that."""
 GOES: Final = 1 / 500
 """The same of a frame without: hair that is hidden is no bald head."""
+BARES: Final = 1 / 125
+"""Share of a frame without hair over an ear in what is remembered of that: hair beside a face is
+hidden more often than it is combed back."""
 ENOUGH: Final = 0.1
 """Weight of hair, in mean pixels of a row, of a frame that shows it well."""
 STEADY: Final = 25
@@ -77,8 +80,14 @@ class Hair:
             np.asarray(self.colour + share * (seen.colour - self.colour), np.float32),
             self.grain + share * (seen.grain - self.grain),
             total,
-            _known(self.ears + np.float32(COMES) * (seen.ears - self.ears), self.ears, seen.ears),
+            self._ears_after(seen.ears),
         )
+
+    def _ears_after(self, seen: Array) -> Array:
+        rate = np.where(seen > self.ears, BARES, COMES)
+        moved = self.ears + rate * (seen - self.ears)
+        first = np.where(np.isnan(self.ears), seen, self.ears)
+        return np.asarray(np.where(np.isnan(moved), first, moved), np.float32)
 
     @property
     def contrast(self) -> float:
@@ -88,21 +97,14 @@ class Hair:
     def towards(self, later: Hair, share: float) -> Hair:
         """Between this, at 0, and a later one, at 1."""
         colour = self.colour if self.weight else later.colour
+        ears = np.nan_to_num(self.ears)
         return Hair(
             self.crown + share * (later.crown - self.crown),
             colour + np.float32(share) * (later.colour - colour),
             self.grain + share * (later.grain - self.grain),
             self.weight + share * (later.weight - self.weight),
-            _known(self.ears + np.float32(share) * (later.ears - self.ears), later.ears),
+            np.asarray(ears + np.float32(share) * (later.ears - ears), np.float32),
         )
-
-
-def _known(*choices: Array) -> Array:
-    """The first that is a number, of each."""
-    found = choices[0]
-    for other in choices[1:]:
-        found = np.where(np.isnan(found), other, found)
-    return np.asarray(found, np.float32)
 
 
 def grain_of(seen: Array, there: NDArray[np.bool_], weights: Array) -> float:

@@ -6,9 +6,13 @@ the picture and no perspective correction is needed.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+SAMPLES: Final = 2
+"""Samples per pixel along each axis (`_pool` is written for 2)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,6 +28,7 @@ class Hits:
 
 
 Array = NDArray[np.float64]
+Floats = NDArray[np.float32]
 Indices = NDArray[np.intp]
 Runs = tuple[Indices, Indices, Indices]
 
@@ -129,3 +134,23 @@ def interpolate(
     total += np.take(table, corners[:, 1], axis=0) * weights[:, 1:2]
     total += np.take(table, corners[:, 2], axis=0) * weights[:, 2:]
     return np.asarray(total, np.float32)
+
+
+def averaged(size: int, hits: Hits, values: Floats) -> tuple[Floats, Floats]:
+    """Sum (S, S, K) of the samples of each pixel and how many of them are covered (S, S).
+
+    `hits` are those of a picture of `SAMPLES` times the size, with `values` (F, K).
+    """
+    fine = np.zeros((size * SAMPLES * size * SAMPLES, values.shape[1]), np.float32)
+    fine[hits.pixel] = values
+    covered = np.zeros(len(fine), np.float32)
+    covered[hits.pixel] = 1
+    return _pool(fine.reshape(size * SAMPLES, -1, values.shape[1])), _pool(
+        covered.reshape(size * SAMPLES, -1)
+    )
+
+
+def _pool(fine: Floats) -> Floats:
+    """Sum over squares of 2 x 2 samples of (H, W, ...)."""
+    rows = fine[::2] + fine[1::2]
+    return np.asarray(rows[:, ::2] + rows[:, 1::2], np.float32)

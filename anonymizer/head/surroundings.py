@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer.head import ears
-from anonymizer.head.composite import belongs, continued, farther
+from anonymizer.head.composite import belongs, continued, farther, nearness
 from anonymizer.head.guide import Guide
 from anonymizer.head.hair import Hair, grain_of, strands
 from anonymizer.head.reflection import Reflection, rise
@@ -32,11 +32,6 @@ from anonymizer.head.silhouette import (
 
 Array = NDArray[np.float32]
 
-EDGE: Final = 1 / 64
-"""How fast pixels farther from the blank count less for what goes on inside, as a share of S; at
-least a pixel."""
-REACH: Final = 3
-"""From so many times that distance on they do not count."""
 HAIRY: Final = (0.35, 0.65)
 """Shares of hair at the edge of what is hidden from which there is some inside, and only that."""
 WALL: Final = (0.3, 0.7)
@@ -81,6 +76,10 @@ class Surroundings:
     """The drawn head at this size."""
     solid: NDArray[np.bool_]
     """(S, S) where a painting shows nothing but the drawn face."""
+    head: NDArray[np.bool_]
+    """(s, s) where the head is drawn, without notches."""
+    rows: Array
+    """(s, 1) how far above the chin."""
     seen: Array
     """(s, s, 3) the film in [-1, 1], 0 where it is hidden."""
     near: Array
@@ -105,15 +104,30 @@ class Surroundings:
         """Around what is `hidden` (S, S) of the film `context` (S, S, 3)."""
         solid = cv2.erode((guide.coverage > SOLID).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
         seen, known = _seen(context[HALF], hidden[HALF]), ~hidden[HALF]
-        near, head = _nearness(known), smooth(guide.head[HALF])
+        near, head = nearness(known), smooth(guide.head[HALF])
         aside = turn(solid[HALF], guide.normals[HALF])
-        dark_hair = black(seen, head) * (above_chin(guide.framed[HALF]) > 0)
+        rows = above_chin(guide.framed[HALF])
+        dark_hair = black(seen, head) * (rows > 0)
         hair = np.maximum(belongs(seen, known, head), known * dark_hair)
         upper = above_middle(solid[HALF] & ~known, aside)
         dark = _inside(seen, np.where(hair > FAINT, near * hair, 0), upper)
         wall = min(1.0, float(farther(known, head)[: len(known) // 2].mean()) / WALLED)
+        above = _above(hair)
         return cls(
-            context, hidden, guide, solid, seen, near, hair, aside, upper, dark, _above(hair), wall
+            context,
+            hidden,
+            guide,
+            solid,
+            head,
+            rows,
+            seen,
+            near,
+            hair,
+            aside,
+            upper,
+            dark,
+            above,
+            wall,
         )
 
     @property
@@ -132,10 +146,11 @@ class Surroundings:
 
     @property
     def _free(self) -> Array:
-        """How much of each ear is to be seen (2,) by this crop, NaN where there is none."""
-        if self.guide.ears is None:
-            return ears.NONE
-        covers = ears.sides(self.guide.ears[HALF], self.solid[HALF])
+        """How likely (2,) no hair is over each ear by this crop, NaN where nobody can tell."""
+        drawn, hidden = self.guide.ears, self.hidden[HALF]
+        if drawn is None:
+            return np.full(2, np.nan, np.float32)
+        covers = [cover * hidden for cover in ears.sides(drawn[HALF], self.solid[HALF])]
         hair = continued(self.hair[..., None], self.near)[..., 0]
         return ears.free(covers, hair, self.wall)
 
@@ -165,8 +180,8 @@ class Surroundings:
         drawn = self.guide.ears
         if drawn is None or not (track.ears > ears.SHOWN[0]).any():
             return around
-        opacity = ears.opacity(ears.sides(drawn, self.solid), self.hidden, track.ears)
-        return ears.with_ears(around, skin, drawn, opacity)
+        shares = ears.opacity(ears.sides(drawn, self.solid), self.hidden, track.ears)
+        return ears.with_ears(around, skin, drawn, shares)
 
     def _likely(self, track: Hair) -> Array:
         """How likely (s, s) what is taken for hair is some, by that of the track.
@@ -184,16 +199,14 @@ class Surroundings:
         mirror = Reflection.over(hidden, _larger(upper, size))
         likely = self._likely(track)
         hair = self.hair * likely
-        rows = above_chin(self.guide.framed[HALF])
-        dark = self.dark * np.where(rows > 0, likely, 1)
+        dark = self.dark * np.where(self.rows > 0, likely, 1)
         shares = continued(hair[..., None], self.near)[..., 0]
         hairy = rise(_even(shares), HAIRY)
         crown = upper * np.maximum(rise(self.above, HAIRY), track.crown)
         if not (track.weight or (dark * upper).any()):
             crown = np.zeros_like(crown)  # nobody knows what it looks like
-        head = smooth(self.guide.head[HALF])
-        shape = silhouette(head, rows, self.above * upper, hairy)
-        sure = np.maximum(hairy, track.known * track.crown * upper * head)
+        shape = silhouette(self.head, self.rows, self.above * upper, hairy)
+        sure = np.maximum(hairy, track.known * track.crown * upper * self.head)
         skull = shape * _walled(mirror, shares, sure)
         # a forehead says nothing of what is above it
         bare = self.solid[HALF] & ~known & (upper == 0)
@@ -280,11 +293,3 @@ def _larger(picture: Array, size: int) -> Array:
     """A picture of half the size, (S, S) or (S, S, 3)."""
     whole = cv2.resize(picture, (size, size), interpolation=cv2.INTER_LINEAR)
     return np.asarray(whole, np.float32)
-
-
-def _nearness(known: NDArray[np.bool_]) -> Array:
-    """Weights (S, S) of known pixels, 1 at the edge of what is not known."""
-    spread = max(1.0, EDGE * len(known))
-    away = cv2.distanceTransform(known.astype(np.uint8), cv2.DIST_L2, 5)
-    weight = np.exp(-(away - 1).clip(0, REACH * spread) / spread)
-    return np.where(known & (away < REACH * spread), weight, 0).astype(np.float32)

@@ -13,6 +13,7 @@ from anonymizer.head.person import person_for
 from anonymizer.head.pose import Pose, rotation
 from anonymizer.head.surroundings import Surroundings
 
+FREE = np.ones(2, np.float32)
 SIZE, SCALE = 128, 4.0
 """The latter in pixels per head unit."""
 
@@ -27,25 +28,34 @@ def frontal(head: HeadModel) -> Guide:
     return drawn(head, 0.0)
 
 
+def layer(guide: Guide) -> np.ndarray:
+    assert guide.ears is not None
+    return guide.ears
+
+
+def covers(guide: Guide) -> list[np.ndarray]:
+    return ears.sides(layer(guide), guide.coverage > 0.97)
+
+
 def drawn(head: HeadModel, yaw: float) -> Guide:
     where = Pose(rotation(yaw, 0.0), np.array(SCALE), np.full(2, SIZE / 2))
     return draw_guide(head, person_for(head, 8), where)
 
 
 def test_there_is_one_on_each_side_of_a_face_at_the_height_of_the_nose(frontal):
-    left, right = ears.sides(frontal.ears, frontal.coverage > 0.97)
+    left, right = covers(frontal)
     for side, outside in ((left, range(38)), (right, range(90, SIZE))):
         rows, columns = np.nonzero(side > 0.5)
         assert len(rows) > 40
         assert set(columns) <= set(outside)
         assert 64 - 5 * SCALE < rows.min() < rows.max() < 64 + 3.5 * SCALE
-    assert (frontal.ears[..., 0] >= 0).all()
-    assert frontal.ears[..., 1].max() <= 1
+    assert (layer(frontal)[..., 0] >= 0).all()
+    assert layer(frontal)[..., 1].max() <= 1
 
 
 def test_they_are_about_as_light_as_the_face_with_shade_in_their_folds(frontal):
-    there = frontal.ears[..., 1] > 0.7
-    light = frontal.ears[there, 0] / frontal.ears[there, 1]
+    there = layer(frontal)[..., 1] > 0.7
+    light = layer(frontal)[there, 0] / layer(frontal)[there, 1]
     assert 0.6 < light.mean() < 1.1
     assert light.std() > 0.04
 
@@ -53,20 +63,20 @@ def test_they_are_about_as_light_as_the_face_with_shade_in_their_folds(frontal):
 @pytest.mark.parametrize("yaw", [-0.9, -0.3, 0.3, 0.9])
 def test_the_far_ear_is_behind_the_head(head, yaw):
     turned = drawn(head, yaw)
-    sides = [cover.sum() for cover in ears.sides(turned.ears, turned.coverage > 0.97)]
+    sides = [cover.sum() for cover in covers(turned)]
     near = max(range(2), key=lambda at: sides[at])
     assert near == (0 if yaw > 0 else 1)
     assert sides[near] > 80 > 10 > sides[1 - near]
 
 
 def test_an_ear_is_no_part_of_temple_or_cheek(head):
-    rows, columns = np.nonzero(drawn(head, 1.2).ears[..., 1] > 0.3)
+    rows, columns = np.nonzero(layer(drawn(head, 1.2))[..., 1] > 0.3)
     assert 3 * SCALE < np.ptp(rows) < 5 * SCALE
     assert 2 * SCALE < np.ptp(columns) < 4 * SCALE
 
 
 def test_ears_are_softer_than_a_drawing(frontal):
-    assert np.abs(np.diff(frontal.ears[..., 1], axis=1)).max() < 0.6
+    assert np.abs(np.diff(layer(frontal)[..., 1], axis=1)).max() < 0.6
 
 
 def test_what_painters_are_shown_has_no_ears(frontal):
@@ -103,10 +113,53 @@ def test_there_is_none_under_hair(frontal):
 
 
 def test_nobody_can_tell_where_all_is_hidden_or_no_ear_is_drawn(frontal, head):
-    assert seen(frontal, walls(), np.ones((SIZE, SIZE), bool)).max() == 0
+    assert np.isnan(seen(frontal, walls(), np.ones((SIZE, SIZE), bool))).all()
     assert np.isnan(seen(replace(frontal, ears=None), walls(), blank())).all()
     free = seen(drawn(head, 0.9), walls(), blank())
     assert np.isnan(free).tolist() == [False, True]
+
+
+def test_an_ear_beside_the_blank_tells_nothing(frontal):
+    """It lies on the wall, whatever hair the person has."""
+    assert np.isnan(seen(frontal, walls(), blank(width=26))).all()
+
+
+def test_nobody_can_tell_who_is_not_sure_of_the_wall(frontal):
+    """And who is sure enough is sure: half an ear is a ghost."""
+    hair = np.zeros((SIZE, SIZE), np.float32)
+    assert np.isnan(ears.free(covers(frontal), hair, 0.2)).all()
+    assert (ears.free(covers(frontal), hair, 0.5) == 1).all()
+
+
+@pytest.mark.parametrize("way", [-1, 1])
+def test_left_and_right_are_those_of_a_face_that_is_not_in_the_middle(head, way):
+    where = Pose(rotation(0.0, 0.0), np.array(3.0), np.array([64 + way * 34, 64.0]))
+    left, right = covers(draw_guide(head, person_for(head, 8), where))
+    columns = np.arange(SIZE)
+    middle = 64 + way * 34
+    assert left.sum(0) @ columns / left.sum() < middle - 15
+    assert way == 1 or right.sum(0) @ columns / right.sum() > middle + 15
+
+
+def test_without_a_face_the_middle_of_the_crop_parts_them(frontal):
+    left, right = ears.sides(layer(frontal), np.zeros((SIZE, SIZE), bool))
+    assert min(left.sum(), right.sum()) > 50
+
+
+@pytest.mark.parametrize("size", [32, 128])
+def test_a_crop_that_is_hidden_wholly_gets_whole_ears(frontal, size):
+    shares = np.ones((size, size), np.float32)
+    with np.errstate(all="raise"):
+        found = ears.opacity([shares, 0 * shares], shares > 0, FREE)
+    assert found.min() == 1
+
+
+def test_the_shade_in_their_folds_is_seen(frontal):
+    result = shown(frontal, Hair(ears=FREE))
+    there = layer(frontal)[..., 1] > 0.97
+    there &= ~frontal.head
+    light = layer(frontal)[there, 0]
+    assert np.corrcoef(light, result[there].mean(-1))[0, 1] > 0.9
 
 
 def shown(guide: Guide, track: Hair, film: np.ndarray | None = None) -> np.ndarray:
@@ -121,8 +174,7 @@ def test_a_track_that_shows_one_gets_it_in_the_colour_of_its_face(frontal):
         for free in ((1, 1), (1, 0), (0, 0), (np.nan, np.nan))
     )
     np.testing.assert_array_equal(none, unknown)
-    covers = ears.sides(frontal.ears, frontal.coverage > 0.97)
-    at_left, at_right = ((cover > 0.9) & ~frontal.head for cover in covers)
+    at_left, at_right = ((cover > 0.9) & ~frontal.head for cover in covers(frontal))
     assert min(at_left.sum(), at_right.sum()) > 20
     np.testing.assert_array_equal(both[at_left], left[at_left])
     np.testing.assert_array_equal(none[at_right], left[at_right])
@@ -150,14 +202,10 @@ def test_what_is_hidden_changes_no_bit(frontal):
     np.testing.assert_array_equal(seen(frontal, film, blank()), seen(frontal, film, blank()))
 
 
-FREE = np.ones(2, np.float32)
-
-
 def laid(guide: Guide, hidden: np.ndarray) -> list[np.ndarray]:
     """Opacity over cover of the left and right ear, where that is whole."""
-    covers = ears.sides(guide.ears, guide.coverage > 0.97)
-    opacity = ears.opacity(covers, hidden, FREE)
-    return [opacity[cover > 0.95] for cover in covers]
+    shares = ears.opacity(covers(guide), hidden, FREE)
+    return [shares[cover > 0.95] for cover in covers(guide)]
 
 
 def test_ears_that_are_hidden_are_laid_over_wholly(frontal):
@@ -168,10 +216,9 @@ def test_what_the_film_goes_on_over_is_cut_softly(frontal):
     wide, narrow = blank(), blank(width=31)
     column = np.indices((SIZE, SIZE))[1]
     assert laid(frontal, np.where(column < 64, wide, narrow))[0].min() > 0.95
-    shares = ears.sides(frontal.ears, frontal.coverage > 0.97)
-    most = ears.opacity(shares, np.where(column < 64, wide, narrow), FREE)[:, 64:].max()
-    assert most < 0.3, "the film has one of its own there"
-    near = ears.opacity(ears.sides(frontal.ears, frontal.coverage > 0.97), blank(width=33), FREE)
+    most = ears.opacity(covers(frontal), np.where(column < 64, wide, narrow), FREE)[:, 64:].max()
+    assert most < 0.5, "the film has one of its own there"
+    near = ears.opacity(covers(frontal), blank(width=33), FREE)
     there = near[64]
     assert there[there > 0].min() < 0.6 < there.max()
     assert np.abs(np.diff(there[:64])).max() < 0.7
@@ -188,5 +235,12 @@ def test_a_track_remembers_them():
     for _ in range(30):
         later = later.after(Hair(ears=none))
     assert later.ears.max() < 0.05
-    np.testing.assert_allclose(first.towards(later, 0.5).ears, (1 + later.ears) / 2, rtol=1e-5)
-    assert (Hair().towards(first, 0.1).ears == 1).all()
+    for _ in range(30):
+        later = later.after(Hair(ears=free))
+    assert later.ears.max() < 0.3, "hair beside a face is hidden now and then"
+    for _ in range(270):
+        later = later.after(Hair(ears=free))
+    assert later.ears.min() > 0.6
+    late = first.after(Hair(ears=none))
+    np.testing.assert_allclose(first.towards(late, 0.5).ears, (1 + late.ears) / 2, rtol=1e-5)
+    np.testing.assert_allclose(Hair().towards(first, 0.1).ears, 0.1, rtol=1e-5)

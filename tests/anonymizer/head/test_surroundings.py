@@ -435,7 +435,7 @@ def test_the_wall_between_strands_goes_on_a_little_into_the_blank():
     drawn = Guide(np.zeros_like(normals), coverage, normals, coverage)
     row, column = np.indices((size, size))
     strands = ((column > 68 * scale) & (row % 12 < 6))[..., None]
-    film = np.where(strands, np.uint8(HAIR), np.uint8((200, 195, 190)))
+    film = np.where(strands, np.array(HAIR, np.uint8), np.array((200, 195, 190), np.uint8))
     painted = np.full((size, size, 3), SKIN, np.uint8)
     result = Surroundings.of(film, big[2], drawn).with_face(painted, REMEMBERED).mean(-1)
     level = result[190:230, 68 * scale : 79 * scale].max(0)
@@ -479,13 +479,14 @@ def test_hair_reaches_lower_behind_a_face_that_is_turned_aside(way):
     assert np.abs(turned[ahead] - before[ahead]).mean() < 1
 
 
-def test_hair_beside_a_face_leaves_the_cheek_of_one_that_is_turned_aside():
+@pytest.mark.parametrize("way", [-1, 1])
+def test_hair_beside_a_face_leaves_the_cheek_of_one_that_is_turned_aside(way):
     film = np.where(ellipse(46, 42)[..., None], flat(HAIR), flat(WALL))
     drawn = guide(FACE, HEAD, framed=ellipse(22, 10))
     cheek = ellipse(21, 15) & ~ellipse(22, 12) & (abs(rows() - 55) < 6)
     ahead, turned = (
         np.abs(surrounded(flat(SKIN), film, HIDDEN, each).astype(int)[cheek] - HAIR).mean()
-        for each in (drawn, aside(drawn, 1))
+        for each in (drawn, aside(drawn, way))
     )
     assert ahead < 20 < 80 < turned
 
