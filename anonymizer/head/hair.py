@@ -84,6 +84,7 @@ class Hair:
         )
 
     def _ears_after(self, seen: Array) -> Array:
+        """`ears` with one more frame; what that does not tell stays, what is told first counts."""
         rate = np.where(seen > self.ears, BARES, COMES)
         moved = self.ears + rate * (seen - self.ears)
         first = np.where(np.isnan(self.ears), seen, self.ears)

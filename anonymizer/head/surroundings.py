@@ -105,29 +105,28 @@ class Surroundings:
         solid = cv2.erode((guide.coverage > SOLID).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
         seen, known = _seen(context[HALF], hidden[HALF]), ~hidden[HALF]
         near, head = nearness(known), smooth(guide.head[HALF])
-        aside = turn(solid[HALF], guide.normals[HALF])
+        turned = turn(solid[HALF], guide.normals[HALF])
         rows = above_chin(guide.framed[HALF])
         dark_hair = black(seen, head) * (rows > 0)
         hair = np.maximum(belongs(seen, known, head), known * dark_hair)
-        upper = above_middle(solid[HALF] & ~known, aside)
+        upper = above_middle(solid[HALF] & ~known, turned)
         dark = _inside(seen, np.where(hair > FAINT, near * hair, 0), upper)
         wall = min(1.0, float(farther(known, head)[: len(known) // 2].mean()) / WALLED)
-        above = _above(hair)
         return cls(
-            context,
-            hidden,
-            guide,
-            solid,
-            head,
-            rows,
-            seen,
-            near,
-            hair,
-            aside,
-            upper,
-            dark,
-            above,
-            wall,
+            context=context,
+            hidden=hidden,
+            guide=guide,
+            solid=solid,
+            head=head,
+            rows=rows,
+            seen=seen,
+            near=near,
+            hair=hair,
+            turned=turned,
+            upper=upper,
+            dark=dark,
+            above=_above(hair),
+            wall=wall,
         )
 
     @property
@@ -148,9 +147,8 @@ class Surroundings:
     def _free(self) -> Array:
         """How likely (2,) no hair is over each ear by this crop, NaN where nobody can tell."""
         drawn, hidden = self.guide.ears, self.hidden[HALF]
-        if drawn is None:
-            return np.full(2, np.nan, np.float32)
-        covers = [cover * hidden for cover in ears.sides(drawn[HALF], self.solid[HALF])]
+        sides = [] if drawn is None else ears.sides(drawn[HALF], self.solid[HALF])
+        covers = [cover * hidden for cover in sides]
         hair = continued(self.hair[..., None], self.near)[..., 0]
         return ears.free(covers, hair, self.wall)
 
