@@ -110,8 +110,9 @@ class Surroundings:
         dark_hair = black(seen, head) * (rows > 0)
         hair = np.maximum(belongs(seen, known, head), known * dark_hair)
         upper = above_middle(solid[HALF] & ~known, turned)
-        dark = _inside(seen, np.where(hair > FAINT, near * hair, 0), upper)
         wall = min(1.0, float(farther(known, head)[: len(known) // 2].mean()) / WALLED)
+        hair *= 1 - (1 - wall) * upper * (1 - np.maximum(head, dark_hair))
+        dark = _inside(seen, np.where(hair > FAINT, near * hair, 0), upper)
         return cls(
             context=context,
             hidden=hidden,

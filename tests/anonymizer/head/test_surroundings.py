@@ -391,6 +391,21 @@ def test_a_wall_too_near_to_tell_is_no_hair_of_a_track_that_looks_otherwise():
     assert np.abs(track[crown] - HAIR).mean() < 30 < 150 < np.abs(alone[crown] - HAIR).mean()
 
 
+def test_a_wall_that_only_differs_from_a_shirt_is_no_hair_beside_a_head():
+    """All that is seen of the upper half is too near to tell, and is no hair for that."""
+    hidden, head = (rows() < 72) & (columns() > 9), ellipse(24, 18, (36, 50))
+    film = np.where((rows() > 74)[..., None], flat((20, 120, 130)), flat((240, 240, 240)))
+    drawn = guide(ellipse(18, 14, (38, 50)), head)
+    assert Surroundings.of(film, hidden, drawn).wall == 0
+    guess = Hair.guessed(np.array([-0.2, -0.4, -0.6], np.float32))
+    result = surrounded(flat(SKIN), film, hidden, drawn, guess).astype(int)
+    above, brown = rows() < 36, (102, 76, 51)
+    beside = hidden & above & ~ellipse(32, 26, (36, 50))
+    crown = above & ellipse(22, 16, (36, 50)) & ~ellipse(20, 16, (38, 50))
+    assert np.abs(result[beside] - 240).mean() < 15
+    assert np.abs(result[crown] - brown).mean() < 60
+
+
 def test_light_on_hair_stays_where_the_wall_is_known():
     cap = (rows() < 24) & ellipse(46, 34)
     film = np.where(cap[..., None], flat((160, 150, 140)), flat(WALL))
