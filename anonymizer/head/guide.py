@@ -1,7 +1,7 @@
 """Draw the guide: the new person's head, in the pose and expression of the track, softly lit.
 
-The picture is rasterised at twice the size and averaged down. Light is neutral and comes from the
-viewer's side and above; tone is matched to the film afterwards (`anonymizer.head.tone`).
+The picture is rasterised at twice the size and averaged down. Light is neutral and comes from above
+and where the head looks; tone is matched to the film afterwards (`anonymizer.head.tone`).
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from anonymizer.head import anatomy
 from anonymizer.head.eyeballs import eyeballs
 from anonymizer.head.eyes import eye_colour
 from anonymizer.head.lids import shutting_of
-from anonymizer.head.lighting import LIGHT, light_on
+from anonymizer.head.lighting import lamp_before, light_on
 from anonymizer.head.model import PART_MOUTH, PART_SKIN, PART_TEETH, HeadModel, vertex_normals
 from anonymizer.head.person import Person
 from anonymizer.head.pose import Pose
@@ -160,9 +160,9 @@ def _face(head: HeadModel) -> Array:
     return np.where(head.parts[:, None] == PART_SKIN, shares, 1).astype(np.float32)
 
 
-def _shine(person: Person, normals: Array) -> Array:
+def _shine(person: Person, normals: Array, lamp: Array) -> Array:
     """Soft highlight (N, 1) of vertices."""
-    half = LIGHT + np.array([0, 0, 1], np.float32)
+    half = lamp + np.array([0, 0, 1], np.float32)
     facing = np.clip(normals @ (half / np.linalg.norm(half)), 0, 1)[:, None]
     return np.asarray(0.030 * person.appearance.sheen * facing**14, np.float32)
 
@@ -195,19 +195,20 @@ def _shade(
     hits: Hits,
     person: Person,
     normals: Array,
+    light: Array,
     turn: Array,
     gaze: tuple[float, float],
 ) -> Array:
     """Linear colour, view-space normals and `_Scene.face` (F, 8) of the visible fragments.
 
-    Light and highlight vary slowly, so vertices, with view-space `normals` (N, 3), carry them;
-    paint and eyes are looked up for every fragment.
+    Light and highlight vary slowly, so vertices, with view-space `normals` (N, 3) and the `light`
+    (N, 3) of skin on them, carry them; paint and eyes are looked up for every fragment.
     """
-    light = light_on(normals, scene.occlusion)
+    light = light.copy()
     light[scene.parts == PART_MOUTH] = 1.0
     teeth = scene.parts == PART_TEETH
     light[teeth] = np.maximum(light[teeth], SHADED_TEETH)
-    parts = [light, normals, _shine(person, normals), scene.texture, scene.face]
+    parts = [light, normals, _shine(person, normals, lamp_before(turn)), scene.texture, scene.face]
     table = np.concatenate(parts, 1)
     values = interpolate(hits, scene.triangles, table)
     part = scene.parts[scene.triangles[:, 2]][hits.triangle]
@@ -227,18 +228,19 @@ def _ears(
     points: NDArray[np.float64],
     hits: Hits,
     normals: Array,
+    light: Array,
     size: int,
 ) -> Array:
     """`Guide.ears`, as far as nothing that is drawn already at `points` (N, 3) is before them.
 
-    The picture has `size` samples a side, vertices have view-space `normals` (N, 3).
+    The picture has `size` samples a side, vertices have view-space `normals` and `light` (N, 3).
     """
     triangles = _shown(head)[1]
     found, depth = rasterise(points, triangles, size), points[:, 2:]
     nearest = np.full(size * size, -np.inf, np.float32)
     nearest[hits.pixel] = interpolate(hits, scene.triangles, depth)[:, 0]
     seen = interpolate(found, triangles, depth)[:, 0] > nearest[found.pixel]
-    light = light_on(normals, scene.occlusion) @ ONES
+    light = light @ ONES
     usual = light[(scene.parts == PART_SKIN) & (scene.face[:, 1] > 0.5) & (normals[:, 2] > 0.5)]
     level = (light / max(float(usual.mean()) if len(usual) else 1.0, 1e-6)) ** EAR_CONTRAST
     table = np.stack([level, np.ones_like(level)], 1) * _auricle(head, len(level))[:, None]
@@ -279,7 +281,8 @@ def draw_guide(
     hits = rasterise(points, scene.triangles, size * SAMPLES)
     turn = pose.rotation.astype(np.float32)
     facing = scene.normals @ turn.T
-    values = _shade(scene, hits, person, facing, turn, gaze)
+    light = light_on(facing, scene.occlusion, lamp_before(turn))
+    values = _shade(scene, hits, person, facing, light, turn, gaze)
     total, covered = averaged(size, hits, values)
     count = np.maximum(covered, 1)[..., None]
     normals = total[..., 3:6]
@@ -287,5 +290,5 @@ def draw_guide(
     colour = srgb_from_linear(total[..., :3] / count)
     shares = np.asarray((total[..., 6:8] / SAMPLES**2).clip(0, 1), np.float32)
     coverage, framed = (np.ascontiguousarray(shares[..., at]) for at in (0, 1))
-    ears = _ears(scene, head, points, hits, facing, size * SAMPLES)
+    ears = _ears(scene, head, points, hits, facing, light, size * SAMPLES)
     return Guide(colour, coverage, np.asarray(normals / length, np.float32), framed, ears)
