@@ -5,13 +5,14 @@
 None of the networks here paints or finds anything in the product: SCRFD says where faces are,
 dlib's 68 landmarks how they move, dlib's embedder who they are (0.6 is its usual threshold).
 Faces of the same original are linked through time by the product's tracker. What chance alone gives
-is measured on faces of one frame of the original: these are different people in the same light.
+is measured on faces of one frame: the originals are different people in the same light, and a new
+face has nothing to do with another one's original.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import combinations, pairwise
@@ -217,15 +218,24 @@ def line(name: str, tracks: list[list[Sight]]) -> None:
     drift = _mean([spread([s.after for s in track[::3]]) for track in tracks])
     natural = _mean([spread([s.before for s in track[::3]]) for track in tracks])
     mouth, turn, agreed = agreement(max(tracks, key=len))
-    others = [(s.frame, s.track, float(s.face.size), s.before) for s in every]
-    chance = np.array(list(measures.apart(others)))
+    pairs = list(measures.people([(s.frame, s.track, float(s.face.size), s) for s in every]))
+    chance = _distances((a.before, b.before) for a, b in pairs)
+    strange = _distances(
+        each for a, b in pairs for each in ((a.after, b.before), (b.after, a.before))
+    )
     print(
         f"{name:<20}{len(every):>6}{np.mean([s.found for s in every]):>8.1%}{apart.mean():>7.2f}"
         f"{np.mean(apart < SAME):>8.1%}{len(chance):>7}{_mean(chance):>7.2f}"
-        f"{_mean(chance < SAME):>8.1%}{drift:>7.2f}{natural:>9.2f}"
-        f"{mouth:>7.2f}{turn:>6.2f}{agreed:>7.2f}",
+        f"{_mean(chance < SAME):>8.1%}{_mean(strange):>8.2f}{_mean(strange < SAME):>7.1%}"
+        f"{drift:>7.2f}{natural:>9.2f}{mouth:>7.2f}{turn:>6.2f}{agreed:>7.2f}",
         flush=True,
     )
+
+
+def _distances(
+    pairs: Iterable[tuple[NDArray[np.float64], NDArray[np.float64]]],
+) -> NDArray[np.float64]:
+    return np.array([float(np.linalg.norm(a - b)) for a, b in pairs])
 
 
 def _mean(values: Sequence[float] | NDArray[np.generic]) -> float:
@@ -247,7 +257,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     judge = Judge(wanted.scrfd)
     print(
         f"{'film':<20}{'faces':>6}{'found':>8}{'apart':>7}{'<0.6':>8}{'others':>7}{'apart':>7}"
-        f"{'<0.6':>8}{'drift':>7}{'original':>9}{'mouth':>7}{'turn':>6}{'agreed':>7}"
+        f"{'<0.6':>8}{'strange':>8}{'<0.6':>7}{'drift':>7}{'original':>9}{'mouth':>7}{'turn':>6}{'agreed':>7}"
     )
     for original, output in zip(wanted.films[::2], wanted.films[1::2], strict=True):
         looked = sights(judge, original, output, wanted.every, wanted.least)

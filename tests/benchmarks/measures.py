@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import combinations
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from anonymizer.data import Box
 
 Points = NDArray[np.float64]
+T = TypeVar("T")
 
 MIRRORED: Final = (
     *range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, 35, 34, 33, 32, 31, 45, 44, 43, 42,
@@ -71,24 +72,22 @@ def turn(points: NDArray[np.floating]) -> float:
     return float((points[2] - (points[0] + points[1]) / 2) @ across / (across @ across))
 
 
-def apart(
-    seen: Sequence[tuple[int, int, float, NDArray[np.float64]]],
-) -> Iterator[float]:
-    """Distances of faces of different people: of different tracks in the same frame.
+def people(seen: Sequence[tuple[int, int, float, T]]) -> Iterator[tuple[T, T]]:
+    """Pairs of different people: of different tracks in the same frame.
 
     Tracks of different shots may show the same person again, those in one frame cannot.
 
     Args:
-        seen: frame, track, size in pixels and embedding of every face. Faces of sizes that differ
-            by more than `ALIKE` are not compared.
+        seen: frame, track, size in pixels and whatever is known of every face. Faces of sizes that
+            differ by more than `ALIKE` make no pair.
     """
-    frames: dict[int, list[tuple[int, float, NDArray[np.float64]]]] = {}
-    for frame, track, size, vector in seen:
-        frames.setdefault(frame, []).append((track, size, vector))
+    frames: dict[int, list[tuple[int, float, T]]] = {}
+    for frame, track, size, known in seen:
+        frames.setdefault(frame, []).append((track, size, known))
     for faces in frames.values():
         for (one, small, a), (other, large, b) in combinations(faces, 2):
             if one != other and max(small, large) <= ALIKE * min(small, large):
-                yield float(np.linalg.norm(a - b))
+                yield a, b
 
 
 def correlation(a: Sequence[float] | Points, b: Sequence[float] | Points, least: int = 20) -> float:

@@ -60,12 +60,9 @@ def test_dlibs_own_box_is_a_square_lower_and_smaller():
 
 
 def test_only_faces_of_one_frame_and_of_like_size_are_surely_different_people():
-    def face(frame, track, size, place):
-        return frame, track, size, np.array([place, 0.0])
-
-    seen = [face(0, 1, 50, 0.0), face(0, 2, 60, 0.7), face(0, 3, 90, 5.0), face(1, 1, 50, 9.0)]
-    assert list(measures.apart(seen)) == pytest.approx([0.7, 4.3])
-    assert list(measures.apart([face(0, 1, 50, 0.0), face(0, 1, 50, 3.0)])) == []
+    seen = [(0, 1, 50.0, "a"), (0, 2, 60.0, "b"), (0, 3, 90.0, "c"), (1, 1, 50.0, "d")]
+    assert list(measures.people(seen)) == [("a", "b"), ("b", "c")]
+    assert list(measures.people([(0, 1, 50.0, "a"), (0, 1, 50.0, "b")])) == []
 
 
 def test_short_tracks_have_no_correlation():
