@@ -22,6 +22,7 @@ from anonymizer.head.person import Person
 from anonymizer.head.pose import Pose
 from anonymizer.head.raster import SAMPLES, Hits, averaged, interpolate, rasterise
 from anonymizer.head.reflection import rise
+from anonymizer.head.sockets import between_lids, sky_above
 from anonymizer.head.teeth import teeth_colour
 from anonymizer.head.texture import faceness
 
@@ -32,8 +33,6 @@ GLINT: Final = np.array([-0.10, 0.13, 0.99], np.float32)
 """Normal at which the catch light of the eye sits, view space."""
 SHADED_TEETH: Final = 0.55
 """Least light on teeth: the shade of the mouth alone would leave them grey."""
-SHUTTING: Final = (0.6, 0.9)
-"""Shares of a blink at which an eyeball begins to be in the lid's shade, and at which it is."""
 EARS: Final = (7.5, -3.5, 4.5)
 """Distance from the middle beyond which the mean head has ears, and between which heights."""
 EAR_TOP: Final = (3.6, 4.4)
@@ -104,34 +103,26 @@ class _Scene:
     face: Array
     """(N, 2) how much they are face, and how much of it hair and neck leave free."""
 
+    @property
+    def part(self) -> NDArray[np.uint8]:
+        """(M,) what each triangle is of."""
+        return self.parts[self.triangles[:, 2]]
+
 
 def _scene(head: HeadModel, person: Person, expression: NDArray[np.floating] | None) -> _Scene:
     skin = head.vertices(person.identity, expression)
     balls = eyeballs(head, person.identity)
     extra = len(balls.points)
-    lit = _lit(head, expression, shutting_of(head, person))
+    open_sky = sky_above(head, expression, shutting_of(head, person))
     return _Scene(
         np.concatenate([skin, balls.points]),
         np.concatenate([vertex_normals(skin, head.triangles), balls.normals]),
         np.concatenate([_shown(head)[0], balls.triangles + len(skin)]),
         np.concatenate([head.parts, np.full(extra, PART_EYE, np.uint8)]),
         np.concatenate([head.texture, np.zeros((extra, 2), np.float32)]),
-        np.concatenate([head.occlusion, np.repeat(lit, extra // 2)]),
+        np.concatenate([head.occlusion, np.repeat(open_sky, extra // 2)]),
         np.concatenate([_face(head), np.ones((extra, 2), np.float32)]),
     )
-
-
-def _lit(head: HeadModel, expression: NDArray[np.floating] | None, shut: float) -> Array:
-    """How open the sky is above each eyeball (2,): shut lids leave a dark line, not a white one.
-
-    Lids are shut by a blink of the weight `shut`.
-    """
-    if expression is None:
-        return np.ones(2, np.float32)
-    lids = [expression[head.expression_names.index(name)] for name in ("eyeBlink_R", "eyeBlink_L")]
-    nearly, wholly = SHUTTING
-    closed = ((np.array(lids) / shut - nearly) / (wholly - nearly)).clip(0, 1)
-    return np.asarray(1 - closed, np.float32)
 
 
 @lru_cache(maxsize=4)
@@ -193,6 +184,7 @@ def _iris(person: Person, seen: Array, rotation: Array, gaze: tuple[float, float
 def _shade(
     scene: _Scene,
     hits: Hits,
+    eyes: Array,
     person: Person,
     normals: Array,
     light: Array,
@@ -202,7 +194,8 @@ def _shade(
     """Linear colour, view-space normals and `_Scene.face` (F, 8) of the visible fragments.
 
     Light and highlight vary slowly, so vertices, with view-space `normals` (N, 3) and the `light`
-    (N, 3) of skin on them, carry them; paint and eyes are looked up for every fragment.
+    (N, 3) of skin on them, carry them; paint and eyes are looked up for every fragment. Lids leave
+    the share `eyes` (E,) of light to those of eyes.
     """
     light = light.copy()
     light[scene.parts == PART_MOUTH] = 1.0
@@ -211,14 +204,15 @@ def _shade(
     parts = [light, normals, _shine(person, normals, lamp_before(turn)), scene.texture, scene.face]
     table = np.concatenate(parts, 1)
     values = interpolate(hits, scene.triangles, table)
-    part = scene.parts[scene.triangles[:, 2]][hits.triangle]
+    part = scene.part[hits.triangle]
     base, extra = _painted(person, values[:, 7:9]), values[:, 6:7]
     base[part == PART_MOUTH] = GUMS
     base[part == PART_TEETH] = teeth_colour(values[part == PART_TEETH, 7])
     extra[part != PART_SKIN] = 0
     eye = part == PART_EYE
     ball = _iris(person, values[eye, 3:6], turn, gaze)
-    base[eye], extra[eye] = ball[:, :3], ball[:, 3:] * values[eye, 1:2].clip(0, 1)
+    base[eye] = ball[:, :3] * eyes[:, None]
+    extra[eye] = ball[:, 3:] * values[eye, 1:2].clip(0, 1)
     return np.concatenate([base * values[:, :3] + extra, values[:, 3:6], values[:, 9:]], 1)
 
 
@@ -282,7 +276,9 @@ def draw_guide(
     turn = pose.rotation.astype(np.float32)
     facing = scene.normals @ turn.T
     light = light_on(facing, scene.occlusion, lamp_before(turn))
-    values = _shade(scene, hits, person, facing, light, turn, gaze)
+    radius = SAMPLES * float(pose.scale) * head.eye_radius
+    eyes = between_lids(hits.pixel[scene.part[hits.triangle] == PART_EYE], size * SAMPLES, radius)
+    values = _shade(scene, hits, eyes, person, facing, light, turn, gaze)
     total, covered = averaged(size, hits, values)
     count = np.maximum(covered, 1)[..., None]
     normals = total[..., 3:6]

@@ -11,6 +11,7 @@ from anonymizer.head.guide import draw_guide, linear_from_srgb, srgb_from_linear
 from anonymizer.head.model import HeadModel
 from anonymizer.head.person import person_for, sample_person
 from anonymizer.head.pose import solve_pose
+from anonymizer.head.sockets import sky_above
 from anonymizer.head.teeth import teeth_colour
 
 SIZE = 96
@@ -116,6 +117,24 @@ def test_an_open_mouth_is_dark_and_closed_lids_hide_the_eyes(head, person, guide
     assert shut.colour[eye].std((0, 1)).mean() < 0.7 * guide.colour[eye].std((0, 1)).mean()
 
 
+def test_lids_shade_eyes_and_nothing_else(head, person, guide, monkeypatch):
+    asked = []
+
+    def dark(pixel, size, radius):
+        asked.append((size, radius))
+        return np.zeros(len(pixel), np.float32)
+
+    monkeypatch.setattr(guides, "between_lids", dark)
+    pose = posed(head, person)
+    shaded = draw_guide(head, person, pose, size=SIZE)
+    assert asked == [(2 * SIZE, pytest.approx(2 * float(pose.scale) * head.eye_radius))]
+    row, column = np.nonzero((shaded.colour != guide.colour).any(2))
+    away = [np.hypot(column - x, row - y) for x, y in scaled(MEAN_LANDMARKS[:2], SIZE)]
+    assert len(row) > 40
+    assert np.minimum(*away).max() < 10
+    assert (shaded.colour[row, column] <= guide.colour[row, column]).all()
+
+
 @pytest.mark.parametrize("seed", [3, 5, 12])
 def test_no_white_is_seen_between_lids_that_are_shut(head, seed):
     """Lids of some heads do not quite meet, whatever the weight."""
@@ -169,8 +188,8 @@ def test_encoding_there_and_back():
 
 def test_an_eyeball_is_in_the_shade_of_lids_that_are_shut_for_this_head(head):
     blink = head.face({"eyeBlink_L": 0.7, "eyeBlink_R": 0.7})
-    assert guides._lit(head, blink, 0.75).max() < 0.1
-    assert guides._lit(head, blink, 1.4).min() > 0.9
+    assert sky_above(head, blink, 0.75).max() < 0.1
+    assert sky_above(head, blink, 1.4).min() > 0.9
 
 
 def test_teeth_are_parted_across_the_mouth(head, person, monkeypatch):
