@@ -126,7 +126,7 @@ def tones(
     for index, guide, crop in zip(clip.indices, guides, told, strict=True):
         if index not in tone.gains:
             tone = tone.after(crop.gain(guide, usual), crop.trust)
-        given[index] = tone.gains.get(index, tone.mean)
+        given[index] = tone.gains.get(index, tone.gain)
     gains = np.exp(np.stack(list(given.values())))
     return gains.astype(np.float32), replace(tone, gains=given)
 

@@ -69,6 +69,10 @@ LEAST_MELANIN: Final = 0.03
 """Pigment of the fairest people."""
 STEADY: Final = 50
 """Frames, wholly trusted, that the tone of a track is the mean of, about."""
+RATE: Final = 0.01
+"""The most that a channel changes from frame to frame, natural logarithm: a hand that comes into
+sight may tell so much more than all before that within half a second a face became twice as light.
+"""
 MAX_BRIGHTNESS: Final = 5.0
 """Limit of the change of brightness, natural logarithm."""
 MAX_TINT: Final = 0.40
@@ -82,18 +86,25 @@ class Tone:
     gains: Mapping[int, Array] = field(default_factory=dict)
     """By frame index, of the last frames: natural logarithms (3,) of the gains they were given."""
     mean: Array = field(default_factory=lambda: np.zeros(3, np.float32))
+    gain: Array = field(default_factory=lambda: np.zeros(3, np.float32))
+    """What the last of them was given: it follows the mean."""
     weight: float = 0.0
     """Of the frames that the mean is of: as much as they were trusted."""
     count: int = 0
     """How many there were."""
 
     def after(self, gain: NDArray[np.floating], trust: float) -> Tone:
-        """With one more frame: a mean over the first frames, of which old ones then fade."""
+        """With one more frame: a mean over the first frames, of which old ones then fade.
+
+        The first frame is given the mean, later ones no more than `RATE` beside the one before.
+        """
         trust = max(trust, 1e-3)
         weight, count = min(self.weight + trust, STEADY), self.count + 1
         share = min(trust / weight, SUDDEN / min(count, STEADY))
         mean = np.asarray(self.mean + share * (np.log(gain) - self.mean), np.float32)
-        return replace(self, mean=mean, weight=weight, count=count)
+        most = RATE if self.count else np.inf
+        gain = self.gain + (mean - self.gain).clip(-most, most)
+        return replace(self, mean=mean, gain=gain.astype(np.float32), weight=weight, count=count)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -140,6 +140,14 @@ def test_tone_changes_slowly_where_the_film_jumps() -> None:
     assert 0 < steps.max() < 0.06 * np.log(gains[0] / alone[0]).mean()
 
 
+def test_tone_changes_slowly_where_the_film_begins_to_tell() -> None:
+    dark = jumping(40, 30)
+    clip = replace(dark, context=dark.context[::-1].copy())
+    gains, _ = tones(clip, [guide(0.5)] * 40)
+    steps = np.diff(np.log(gains), axis=0)
+    assert 0.005 < steps.max() < 0.0101
+
+
 def test_tone_goes_on_over_chunks_as_if_there_were_none() -> None:
     clip = jumping(20, 8)
     whole, _ = tones(clip, [guide(0.5)] * 20)

@@ -208,3 +208,20 @@ def test_in_a_warm_room_skin_is_redder_than_light_clothes(outside):
         told.append(Evidence.of(picture, outside).skin)
     grey, warm = (float(each[0] - each[1]) for each in told)
     assert warm > grey + 0.04
+
+
+def test_what_tells_more_than_all_before_changes_a_face_little_by_little():
+    """A hand that comes near a face of which little was told."""
+    dark, light = np.full(3, 0.4), np.full(3, 1.0)
+    track = Tone()
+    for _ in range(10):
+        track = track.after(dark, 0.1)
+    np.testing.assert_allclose(track.gain, np.log(dark), atol=1e-5)
+    given = []
+    for _ in range(150):
+        track = track.after(light, 1.0)
+        given.append(track.gain)
+    steps = np.diff([np.log(dark), *given], axis=0)
+    assert 0 <= steps.min() <= steps.max() <= 0.0101
+    assert (track.mean > -0.1).all()
+    np.testing.assert_allclose(track.gain, track.mean, atol=0.01)
