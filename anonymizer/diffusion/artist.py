@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from anonymizer.head.expression import MOTION, expression_of
+from anonymizer.head.expression import MOTION, expression_of, levelled
 from anonymizer.head.guide import Guide, draw_guide
 from anonymizer.head.lids import shutting_of
 from anonymizer.head.lips import seal_of
@@ -74,7 +74,10 @@ class Cast:
         faces = [expression_of(head, each, *meeting) for each in motions]
         shown = [head.vertices(person.identity, weights) for weights, _ in faces]
         landmarks = np.stack([head.marked_landmarks(vertices) for vertices in shown])
-        return cls(head, person, solve_pose(clip.landmarks, clip.size, landmarks), faces)
+        poses = solve_pose(clip.landmarks, clip.size, landmarks)
+        turned = zip(faces, poses.rotation, strict=True)
+        level = [(weights, levelled(gaze, rotation)) for (weights, gaze), rotation in turned]
+        return cls(head, person, poses, level)
 
     def guide(self, at: int, size: int) -> Guide:
         """The drawing of one crop, in neutral light."""

@@ -23,6 +23,10 @@ MOTION: Final = (
 SHAPES: Final = len(MOTION) - 2
 """How many of them are weights of expressions."""
 _GAZE_LIMIT: Final = 0.55
+_LEVEL: Final = 0.5
+"""Share of a head's nod that eyes make up for: they seek the level, and a reader that is unsure
+says that they look straight ahead of the head. New faces had looked past the camera, by up to a
+third of a unit vector, where the filmed ones looked at it with the chin up."""
 _LIDS: Final = (0.06, 0.56)
 """What the reader says of lids at rest, the median over held-out drawn faces, and of shut ones,
 about the least of filmed ones: lids that stay a little open look worse than those that shut early.
@@ -152,3 +156,10 @@ def expression_of(
             weights[names.index(side)] = np.clip(sign * values[MOTION.index(name)], 0, 1)
     x, y = np.clip(values[SHAPES:], -_GAZE_LIMIT, _GAZE_LIMIT).tolist()
     return weights, (x, y)
+
+
+def levelled(gaze: tuple[float, float], rotation: NDArray[np.floating]) -> tuple[float, float]:
+    """A gaze (x, y) in head space, lowered where the head (3, 3) looks up and raised where down."""
+    x, y = gaze
+    limited = np.clip(y - _LEVEL * rotation[1, 2], -_GAZE_LIMIT, _GAZE_LIMIT)
+    return x, float(limited)

@@ -71,6 +71,15 @@ def test_eyes_shut_as_far_as_this_person_needs() -> None:
         assert abs(shut - 1) > 0.1
 
 
+def test_whoever_nods_keeps_their_eyes_on_the_level() -> None:
+    still = Cast.of(HEAD, clip(), 3)
+    where = Pose(rotation(0.0, -0.4), still.poses[0].scale, np.array([SIZE / 2, SIZE / 2]))
+    shown = HEAD.vertices(still.person.identity, still.faces[0][0])
+    seen = np.repeat(where.project(HEAD.marked_landmarks(shown))[None, :, :2], 3, 0)
+    (_, gaze), *_ = Cast.of(HEAD, clip(landmarks=seen), 3).faces
+    assert gaze == pytest.approx((0.0, -np.sin(0.4) / 2), abs=0.03)
+
+
 def test_a_mouth_that_opens_does_not_turn_the_head() -> None:
     """Landmarks of one head that speaks, turned by 20 degrees, and what was read of its mouth."""
     motion = np.zeros((3, len(MOTION)), np.float32)
