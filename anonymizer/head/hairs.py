@@ -88,7 +88,7 @@ def _one_brow(
     levels = _laid(strands[rng.permutation(len(strands))], size, 6, 0.42)
     unit = size / HEIGHT
     mass = cv2.GaussianBlur(levels, (0, 0), 0.14 * unit)
-    cover = look.brow_density * (0.65 * levels + 0.75 * mass)
+    cover = (0.35 + 0.65 * look.brow_density) * (0.75 * levels + 0.75 * mass)
     return np.asarray(np.clip(cover, 0, 0.94), np.float32)
 
 
