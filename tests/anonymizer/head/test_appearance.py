@@ -71,6 +71,16 @@ def test_skin_is_redder_at_the_lips_and_dark_at_the_brows():
     assert brow.mean() < 0.6 * cheek.mean()
 
 
+def test_thin_brows_of_dark_hair_are_no_tint_of_the_skin():
+    plain = person(11, melanin=0.1, brow_height=0.0, brow_angle=0.0, make_up=0.0, stubble=0.0)
+    hair = {"hair": (0.02, 0.015, 0.01)}
+    thin, thick = (albedo(replace(plain, brow_density=d, **hair), 256) for d in (0.45, 0.9))
+    cheek, brow, dark = (at(skin, p) for skin, p in (
+        (thin, (4.5, 0, 9.3)), (thin, (3.0, 6.0, 10.2)), (thick, (3.0, 6.0, 10.2))
+    ))  # fmt: skip
+    assert 1.5 * dark.mean() < brow.mean() < 0.5 * cheek.mean()
+
+
 def test_traits_show_where_they_should():
     plain = person(5, melanin=0.2, stubble=0.0, moustache=0.0, wrinkles=0.0, make_up=0.0)
     chin, lid = (1.0, -6.0, 10.6), (3.2, 4.3, 9.5)
