@@ -22,7 +22,7 @@ from anonymizer.head.person import Person
 from anonymizer.head.pose import Pose
 from anonymizer.head.raster import SAMPLES, Hits, averaged, interpolate, rasterise
 from anonymizer.head.reflection import rise
-from anonymizer.head.sockets import between_lids, sky_above
+from anonymizer.head.sockets import between_lids, sky_above, sleeves
 from anonymizer.head.teeth import teeth_colour
 from anonymizer.head.texture import faceness
 
@@ -111,16 +111,17 @@ class _Scene:
 
 def _scene(head: HeadModel, person: Person, expression: NDArray[np.floating] | None) -> _Scene:
     skin = head.vertices(person.identity, expression)
-    balls = eyeballs(head, person.identity)
-    extra = len(balls.points)
+    balls, white = eyeballs(head, person.identity), sleeves(head, person.identity, skin)
+    lids, extra = len(skin) + len(balls.points), len(balls.points) + len(white.points)
     open_sky = sky_above(head, expression, shutting_of(head, person))
+    sky = [np.repeat(open_sky, len(each.points) // 2) for each in (balls, white)]
     return _Scene(
-        np.concatenate([skin, balls.points]),
-        np.concatenate([vertex_normals(skin, head.triangles), balls.normals]),
-        np.concatenate([_shown(head)[0], balls.triangles + len(skin)]),
+        np.concatenate([skin, balls.points, white.points]),
+        np.concatenate([vertex_normals(skin, head.triangles), balls.normals, white.normals]),
+        np.concatenate([_shown(head)[0], balls.triangles + len(skin), white.triangles + lids]),
         np.concatenate([head.parts, np.full(extra, PART_EYE, np.uint8)]),
         np.concatenate([head.texture, np.zeros((extra, 2), np.float32)]),
-        np.concatenate([head.occlusion, np.repeat(open_sky, extra // 2)]),
+        np.concatenate([head.occlusion, *sky]),
         np.concatenate([_face(head), np.ones((extra, 2), np.float32)]),
     )
 
