@@ -51,6 +51,9 @@ WHITE: Final = (0.25, 0.08)
 """Darkness, -log light, at which a colour of a film becomes too near to white, and how fast."""
 EVIDENCE: Final = 0.0006
 """Weight of the prior, as a share of the picture fully evident: below it the prior decides."""
+HUE: Final = 0.1
+"""Weight of the prior of hue as a share of that of light: little skin tells its hue, and shade does
+not change it much."""
 WARMTH: Final = 0.3
 """Share of the hue of the surroundings, whatever they are, that the hue of skin follows: all
 things are redder under a warm lamp."""
@@ -61,8 +64,6 @@ DIM: Final = 0.2
 stands out, clothes in warm light more than faces."""
 EXPOSURE_SHARE: Final = 0.15
 """How far the mean brightness of the surroundings, whatever they are, moves the prior."""
-TINT_SHARE: Final = 0.85
-"""Share of the found difference of hue that is followed."""
 SUDDEN: Final = 3.0
 """Times its even share that a frame changes a mean by at most: others may have told nothing."""
 LEAST_MELANIN: Final = 0.03
@@ -75,7 +76,7 @@ sight may tell so much more than all before that within half a second a face bec
 """
 MAX_BRIGHTNESS: Final = 5.0
 """Limit of the change of brightness, natural logarithm."""
-MAX_TINT: Final = 0.40
+MAX_TINT: Final = 0.80
 """Limit of the change of a channel against brightness, natural logarithm."""
 
 
@@ -115,6 +116,8 @@ class Evidence:
     """(3,) mean log light of what looks like skin."""
     trust: float
     """How much of that there is, in [0, 1]."""
+    hued: float
+    """The same for its hue."""
     exposure: Array
     """(3,) change of light and hue, natural logarithm, where there is no skin."""
 
@@ -140,7 +143,8 @@ class Evidence:
         seen = float(near.sum() / (near.sum() + 1.0))
         exposure = seen * (EXPOSURE_SHARE * (around.mean() + 1.9) + warm)
         trust = amount / (amount + EVIDENCE) * light**-DIM
-        return cls(_mean(logs, weights), trust, exposure)
+        hued = amount / (amount + HUE * EVIDENCE)
+        return cls(_mean(logs, weights), trust, hued, exposure)
 
     def gain(self, guide: Guide, usual: Array | None = None) -> Array:
         """Gain (3,) in linear light that brings a neutral guide to the film.
@@ -150,10 +154,11 @@ class Evidence:
         """
         own = _own_tone(guide, linear_from_srgb(guide.colour))
         expected = (own if usual is None else usual) + self.exposure
-        wanted = self.trust * (self.skin + FLUSH) + (1 - self.trust) * expected - own
-        brightness = float(wanted @ LUMA)
-        tint = _soft_limit(TINT_SHARE * (wanted - brightness), MAX_TINT)
-        level = _soft_limit(np.array(brightness), MAX_BRIGHTNESS)
+        told = self.skin + FLUSH - expected
+        light = float((expected - own + self.trust * told) @ LUMA)
+        hue = expected - own + self.hued * told
+        tint = _soft_limit(hue - hue @ LUMA, MAX_TINT)
+        level = _soft_limit(np.array(light), MAX_BRIGHTNESS)
         return np.asarray(np.exp(level + tint), np.float32)
 
     def complexion(self, guide: Guide, melanin: float) -> Complexion:

@@ -139,7 +139,8 @@ def test_the_white_of_the_eye_gets_no_hue_from_other_skin(guide):
 
 def told(guide, *, lighter, trust=1.0):
     own = np.log(tone_of(guide) + 0.004)
-    return Evidence(np.asarray(own + lighter, np.float32), trust, np.zeros(3, np.float32))
+    skin = np.asarray(own + lighter, np.float32)
+    return Evidence(skin, trust=trust, hued=trust, exposure=np.zeros(3, np.float32))
 
 
 def tone_of(guide):
@@ -183,7 +184,7 @@ def test_a_face_is_a_little_redder_than_the_skin_around_it(guide):
     """And no lighter."""
     own = tone._own_tone(guide, linear_from_srgb(guide.colour))
     red, green, blue = np.log(
-        Evidence(own, trust=1.0, exposure=np.zeros(3, np.float32)).gain(guide)
+        Evidence(own, trust=1.0, hued=1.0, exposure=np.zeros(3, np.float32)).gain(guide)
     )
     assert 0.04 < red - green < 0.12
     assert 0.02 < blue - green < 0.08
@@ -225,3 +226,29 @@ def test_what_tells_more_than_all_before_changes_a_face_little_by_little():
     assert 0 <= steps.min() <= steps.max() <= 0.0101
     assert (track.mean > -0.1).all()
     np.testing.assert_allclose(track.gain, track.mean, atol=0.01)
+
+
+def test_little_skin_tells_its_hue_and_not_much_of_its_light(guide, outside):
+    grey = np.full((SIZE, SIZE, 3), 110, np.uint8)
+    seen = grey.copy()
+    seen[56:60, 20:30] = 190, 115, 75
+    told = Evidence.of(seen, outside)
+    assert told.trust < 0.5 < 0.8 < told.hued
+    red, green, blue = np.log(told.gain(guide) / Evidence.of(grey, outside).gain(guide))
+    assert red - green > 0.15
+    assert green - blue > 0.1
+
+
+def test_hue_is_followed_as_far_as_lamps_go(guide):
+    """A film in which skin is twice as red as drawn skin, of which little is seen."""
+    own = tone._own_tone(guide, linear_from_srgb(guide.colour))
+    warm = np.array([0.5, -0.2, -0.3], np.float32)
+    film = Evidence(own + warm - tone.FLUSH, 0.2, hued=1.0, exposure=np.zeros(3, np.float32))
+    red, green, _ = np.log(film.gain(guide))
+    assert red - green == pytest.approx(0.7, abs=0.1)
+
+
+def test_light_is_followed_as_far_as_it_is_trusted(guide):
+    own = tone._own_tone(guide, linear_from_srgb(guide.colour))
+    film = Evidence(own + 1 - tone.FLUSH, 0.2, hued=1.0, exposure=np.zeros(3, np.float32))
+    assert np.log(film.gain(guide)) == pytest.approx(0.2, abs=0.02)
