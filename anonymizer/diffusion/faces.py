@@ -24,6 +24,7 @@ from anonymizer.diffusion.model import Condition
 from anonymizer.diffusion.painter import Painter, source
 from anonymizer.diffusion.scaling import smaller_clip, smaller_guide
 from anonymizer.diffusion.schedule import descent
+from anonymizer.head.focus import Focus, softened
 from anonymizer.head.guide import Guide, linear_from_srgb, srgb_from_linear
 from anonymizer.head.hair import ENOUGH, Hair
 from anonymizer.head.model import HeadModel
@@ -52,6 +53,8 @@ class Memory:
     """None at its start."""
     skin: Complexion | None = None
     """None at its start, and where the film does not decide it."""
+    focus: Focus | None = None
+    """None at its start."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -119,6 +122,7 @@ class FaceReplacer:
             for each in zip(clip.context[new], clip.hidden[new], fine, strict=True)
         ]
         hair = _grown(memory.hair, self._hair(seed, skin, float(light[0])), around)
+        focus = _focused(memory.focus, clip)
         return FaceSketch(
             replacer=self,
             clip=small,
@@ -128,9 +132,10 @@ class FaceReplacer:
             fine=fine,
             around=around,
             hair=hair,
+            softness=[each.softness for each in focus],
             light=light[new],
             seed=seed,
-            memory=Memory(tone, hair[-1], skin),
+            memory=Memory(tone, hair[-1], skin, focus[-1]),
         )
 
     def guides(self, clip: Clip, seed: int, skin: Complexion | None = None) -> list[Guide]:
@@ -190,6 +195,8 @@ class FaceSketch:
     """The film around them at that size, in its own light."""
     hair: list[Hair]
     """Of the track at each of them."""
+    softness: list[float]
+    """How far out of focus each of them is, see `head.focus`."""
     light: NDArray[np.float32]
     """(N,) how much more light the clip was given than the film has."""
     seed: int
@@ -217,8 +224,13 @@ class FaceSketch:
         blended = conditions.blended(painted, self.clip)
         finished = conditions.enlarged(blended, self.guides, self.fine)
         dimmed = conditions.dimmed(finished, self.light)
-        framed = zip(self.around, dimmed, self.hair, strict=True)
-        return np.stack([around.with_face(crop, hair) for around, crop, hair in framed])
+        framed = zip(self.around, dimmed, self.hair, self.softness, strict=True)
+        return np.stack(
+            [
+                softened(around.with_face(crop, hair), around.hidden, softness)
+                for around, crop, hair, softness in framed
+            ]
+        )
 
     def _filled(self, sparse: Sparse) -> NDArray[np.uint8]:
         """Crops (N, S, S, 3): what painting changes of drawings is diffused at key frames only.
@@ -274,3 +286,11 @@ def _grown(before: Hair | None, guess: Hair, crops: Sequence[Surroundings]) -> l
     if before is None:
         return [after] * len(crops)
     return [before.towards(after, (at + 1) / len(crops)) for at in range(len(crops))]
+
+
+def _focused(before: Focus | None, clip: Clip) -> list[Focus]:
+    """That of a track at each of the N new crops, and at its start the same at all of them."""
+    new, found = slice(clip.lead, None), [before or Focus()]
+    for context, hidden in zip(clip.context[new], clip.hidden[new], strict=True):
+        found.append(found[-1].after(Focus.of(context, hidden)))
+    return found[1:] if before else found[-1:] * (len(found) - 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -12,6 +13,7 @@ from anonymizer.diffusion import conditions, inpainter, weights
 from anonymizer.diffusion.faces import FaceReplacer, FaceSketch
 from anonymizer.head.canonical import MEAN_LANDMARKS, scaled
 from anonymizer.head.expression import MOTION
+from anonymizer.head.focus import MOST
 from anonymizer.head.guide import linear_from_srgb
 from anonymizer.head.hair import Hair
 from anonymizer.head.person import person_for
@@ -357,3 +359,41 @@ def test_a_guess_gives_way_to_what_the_film_shows_little_by_little(face):
     assert far == sorted(set(far), reverse=True)
     assert far[0] > 0.05
     assert far[-1] < 0.03
+
+
+def out_of_focus(count: int, spread: float):
+    """Crops with patches of many levels around the blank, blurred by so many pixels of 128."""
+    still = clip(*[0.0] * count)
+    levels = np.random.default_rng(0).integers(20, 230, (11, 11, 1), np.uint8).repeat(3, 2)
+    patches = cv2.resize(levels, (128, 128), interpolation=cv2.INTER_NEAREST)
+    soft = cv2.GaussianBlur(patches, (0, 0), spread) if spread else patches
+    film = cv2.resize(soft, (tiny.SIZE, tiny.SIZE), interpolation=cv2.INTER_AREA)
+    hidden = np.zeros_like(still.hidden)
+    hidden[:, 16:48, 20:44] = True
+    shown = np.where(hidden[..., None], np.uint8(128), film)
+    return replace(still, context=shown, hidden=hidden, mask=hidden.astype(np.float32))
+
+
+def test_what_is_painted_is_as_far_out_of_focus_as_the_film(face):
+    sketch = face.sketch(out_of_focus(2, 0), 5)
+    assert sketch.softness == [0, 0]
+    plan = none.build().prepare(sketch.moving, None)
+    sharp, soft = (replace(sketch, softness=[each] * 2).paint(plan) for each in (0.0, MOST))
+    hidden = sketch.clip.hidden
+    assert (sharp[~hidden] == soft[~hidden]).all()
+    for one, other, where in zip(sharp, soft, hidden, strict=True):
+        blurred = cv2.GaussianBlur(one, (0, 0), MOST * tiny.SIZE)
+        assert (other[where] == blurred[where]).all()
+
+
+def test_a_track_is_as_soft_in_all_its_first_crops_and_remembers_that(face):
+    soft, sharp = out_of_focus(4, 24), out_of_focus(4, 0)
+    mixed = replace(soft, context=np.concatenate([sharp.context[:1], soft.context[1:]]))
+    assert len(set(face.sketch(mixed, 5).softness)) == 1
+    first = face.sketch(soft, 5)
+    assert first.softness == [MOST] * 4
+    later = face.continued(out_of_focus(3, 0), 5, first.memory)
+    assert later.softness[0] >= later.softness[1] >= later.softness[2]
+    assert later.memory.focus.coarse > 0
+    alone = face.sketch(out_of_focus(3, 0), 5)
+    assert later.memory.focus.fine > alone.memory.focus.fine
