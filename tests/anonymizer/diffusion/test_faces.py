@@ -388,7 +388,7 @@ def test_what_is_painted_is_as_far_out_of_focus_as_the_film(face):
 
 def test_a_track_is_as_soft_in_all_its_first_crops_and_remembers_that(face):
     soft, sharp = out_of_focus(4, 24), out_of_focus(4, 0)
-    mixed = replace(soft, context=np.concatenate([sharp.context[:1], soft.context[1:]]))
+    mixed = replace(soft, context=np.concatenate([soft.context[:1], sharp.context[1:]]))
     assert len(set(face.sketch(mixed, 5).softness)) == 1
     first = face.sketch(soft, 5)
     assert first.softness == [MOST] * 4
