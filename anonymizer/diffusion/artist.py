@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from anonymizer.head.expression import MOTION, expression_of, levelled
+from anonymizer.head.expression import MOTION, expression_of, level_gaze
 from anonymizer.head.guide import Guide, draw_guide
 from anonymizer.head.lids import shutting_of
 from anonymizer.head.lips import seal_of
@@ -76,7 +76,7 @@ class Cast:
         landmarks = np.stack([head.marked_landmarks(vertices) for vertices in shown])
         poses = solve_pose(clip.landmarks, clip.size, landmarks)
         turned = zip(faces, poses.rotation, strict=True)
-        level = [(weights, levelled(gaze, rotation)) for (weights, gaze), rotation in turned]
+        level = [(weights, level_gaze(gaze, rotation)) for (weights, gaze), rotation in turned]
         return cls(head, person, poses, level)
 
     def guide(self, at: int, size: int) -> Guide:

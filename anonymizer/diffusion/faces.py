@@ -227,7 +227,7 @@ class FaceSketch:
         framed = zip(self.around, dimmed, self.hair, self.softness, strict=True)
         return np.stack(
             [
-                softened(around.with_face(crop, hair), around.hidden, softness)
+                softened(around.with_face(crop, hair), around.hidden, around.guide.head, softness)
                 for around, crop, hair, softness in framed
             ]
         )

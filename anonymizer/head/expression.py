@@ -158,7 +158,7 @@ def expression_of(
     return weights, (x, y)
 
 
-def levelled(gaze: tuple[float, float], rotation: NDArray[np.floating]) -> tuple[float, float]:
+def level_gaze(gaze: tuple[float, float], rotation: NDArray[np.floating]) -> tuple[float, float]:
     """A gaze (x, y) in head space, lowered where the head (3, 3) looks up and raised where down."""
     x, y = gaze
     limited = np.clip(y - _LEVEL * rotation[1, 2], -_GAZE_LIMIT, _GAZE_LIMIT)

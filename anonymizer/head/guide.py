@@ -104,7 +104,7 @@ class _Scene:
     """(N, 2) how much they are face, and how much of it hair and neck leave free."""
 
     @property
-    def part(self) -> NDArray[np.uint8]:
+    def kinds(self) -> NDArray[np.uint8]:
         """(M,) what each triangle is of."""
         return self.parts[self.triangles[:, 2]]
 
@@ -112,13 +112,13 @@ class _Scene:
 def _scene(head: HeadModel, person: Person, expression: NDArray[np.floating] | None) -> _Scene:
     skin = head.vertices(person.identity, expression)
     balls, white = eyeballs(head, person.identity), sleeves(head, person.identity, skin)
-    lids, extra = len(skin) + len(balls.points), len(balls.points) + len(white.points)
+    before, extra = len(skin) + len(balls.points), len(balls.points) + len(white.points)
     open_sky = sky_above(head, expression, shutting_of(head, person))
     sky = [np.repeat(open_sky, len(each.points) // 2) for each in (balls, white)]
     return _Scene(
         np.concatenate([skin, balls.points, white.points]),
         np.concatenate([vertex_normals(skin, head.triangles), balls.normals, white.normals]),
-        np.concatenate([_shown(head)[0], balls.triangles + len(skin), white.triangles + lids]),
+        np.concatenate([_shown(head)[0], balls.triangles + len(skin), white.triangles + before]),
         np.concatenate([head.parts, np.full(extra, PART_EYE, np.uint8)]),
         np.concatenate([head.texture, np.zeros((extra, 2), np.float32)]),
         np.concatenate([head.occlusion, *sky]),
@@ -205,7 +205,7 @@ def _shade(
     parts = [light, normals, _shine(person, normals, lamp_before(turn)), scene.texture, scene.face]
     table = np.concatenate(parts, 1)
     values = interpolate(hits, scene.triangles, table)
-    part = scene.part[hits.triangle]
+    part = scene.kinds[hits.triangle]
     base, extra = _painted(person, values[:, 7:9]), values[:, 6:7]
     base[part == PART_MOUTH] = GUMS
     base[part == PART_TEETH] = teeth_colour(values[part == PART_TEETH, 7])
@@ -278,7 +278,7 @@ def draw_guide(
     facing = scene.normals @ turn.T
     light = light_on(facing, scene.occlusion, lamp_before(turn))
     radius = SAMPLES * float(pose.scale) * head.eye_radius
-    eyes = between_lids(hits.pixel[scene.part[hits.triangle] == PART_EYE], size * SAMPLES, radius)
+    eyes = between_lids(hits.pixel[scene.kinds[hits.triangle] == PART_EYE], size * SAMPLES, radius)
     values = _shade(scene, hits, eyes, person, facing, light, turn, gaze)
     total, covered = averaged(size, hits, values)
     count = np.maximum(covered, 1)[..., None]

@@ -26,7 +26,7 @@ SOFTNESS: Final = 0.13
 ABOVE: Final = 0.75
 """Share of light that the upper lid takes where it is all around."""
 AROUND: Final = 0.55
-"""Share of what is left that is taken at the edge of the opening by what is beside it."""
+"""Share of what is left that what is beside a place takes where that is all around."""
 
 
 def between_lids(pixel: NDArray[np.intp], size: int, radius: float) -> Array:

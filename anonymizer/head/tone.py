@@ -74,6 +74,8 @@ RATE: Final = 0.01
 """The most that a channel changes from frame to frame, natural logarithm: a hand that comes into
 sight may tell so much more than all before that within half a second a face became twice as light.
 """
+KNOWN: Final = 0.5
+"""Trust from which on that holds: before, the film has told nothing that could be kept."""
 MAX_BRIGHTNESS: Final = 5.0
 """Limit of the change of brightness, natural logarithm."""
 MAX_TINT: Final = 0.80
@@ -97,15 +99,15 @@ class Tone:
     def after(self, gain: NDArray[np.floating], trust: float) -> Tone:
         """With one more frame: a mean over the first frames, of which old ones then fade.
 
-        The first frame is given the mean, later ones no more than `RATE` beside the one before.
+        A frame is given the mean, but once there is one no more than `RATE` beside the one before.
         """
         trust = max(trust, 1e-3)
         weight, count = min(self.weight + trust, STEADY), self.count + 1
         share = min(trust / weight, SUDDEN / min(count, STEADY))
         mean = np.asarray(self.mean + share * (np.log(gain) - self.mean), np.float32)
-        most = RATE if self.count else np.inf
-        gain = self.gain + (mean - self.gain).clip(-most, most)
-        return replace(self, mean=mean, gain=gain.astype(np.float32), weight=weight, count=count)
+        most = RATE if self.weight > KNOWN else np.inf
+        given = self.gain + (mean - self.gain).clip(-most, most)
+        return replace(self, mean=mean, gain=given.astype(np.float32), weight=weight, count=count)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from anonymizer.diffusion import conditions, inpainter, weights
-from anonymizer.diffusion.faces import FaceReplacer, FaceSketch
+from anonymizer.diffusion.faces import FaceReplacer, FaceSketch, Memory
 from anonymizer.head.canonical import MEAN_LANDMARKS, scaled
 from anonymizer.head.expression import MOTION
 from anonymizer.head.focus import MOST
@@ -379,21 +379,22 @@ def test_what_is_painted_is_as_far_out_of_focus_as_the_film(face):
     assert sketch.softness == [0, 0]
     plan = none.build().prepare(sketch.moving, None)
     sharp, soft = (replace(sketch, softness=[each] * 2).paint(plan) for each in (0.0, MOST))
-    hidden = sketch.clip.hidden
-    assert (sharp[~hidden] == soft[~hidden]).all()
-    for one, other, where in zip(sharp, soft, hidden, strict=True):
-        blurred = cv2.GaussianBlur(one, (0, 0), MOST * tiny.SIZE)
-        assert (other[where] == blurred[where]).all()
+    for one, other, around in zip(sharp, soft, sketch.around, strict=True):
+        there = around.hidden & (around.guide.coverage > 0.99)
+        blurred = cv2.GaussianBlur(one, (0, 0), MOST * tiny.SIZE).astype(int)
+        assert there.sum() > 40
+        assert np.abs(other[there] - blurred[there]).max() <= 1
+        assert (one[~around.hidden] == other[~around.hidden]).all()
 
 
 def test_a_track_is_as_soft_in_all_its_first_crops_and_remembers_that(face):
-    soft, sharp = out_of_focus(4, 24), out_of_focus(4, 0)
+    soft, sharp = out_of_focus(4, 18), out_of_focus(4, 0)
     mixed = replace(soft, context=np.concatenate([soft.context[:1], sharp.context[1:]]))
     assert len(set(face.sketch(mixed, 5).softness)) == 1
     first = face.sketch(soft, 5)
-    assert first.softness == [MOST] * 4
-    later = face.continued(out_of_focus(3, 0), 5, first.memory)
-    assert later.softness[0] >= later.softness[1] >= later.softness[2]
-    assert later.memory.focus.coarse > 0
-    alone = face.sketch(out_of_focus(3, 0), 5)
+    assert 0.3 * MOST < first.softness[0] <= MOST
+    assert first.softness == first.softness[:1] * 4
+    later, alone = (face.continued(sharp, 5, m) for m in (first.memory, Memory()))
+    assert alone.softness == [0] * 4
+    assert later.memory.focus.weight > 1.2 * alone.memory.focus.weight
     assert later.memory.focus.fine > alone.memory.focus.fine

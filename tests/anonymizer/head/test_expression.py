@@ -8,7 +8,7 @@ from anonymizer.head.expression import (
     MOTION,
     expression_of,
     gap_of,
-    levelled,
+    level_gaze,
     parted,
     selection,
 )
@@ -178,17 +178,17 @@ def test_without_trust_nothing_is_changed_and_half_goes_half_way():
 
 def test_eyes_make_up_for_half_a_nod_and_for_no_turn_of_the_head():
     down, up = rotation(0.0, 0.4), rotation(0.0, -0.4)
-    assert levelled((0.1, 0.05), np.eye(3)) == pytest.approx((0.1, 0.05))
-    assert levelled((0.1, 0.05), rotation(0.8, 0.0)) == pytest.approx((0.1, 0.05))
-    assert levelled((0.1, 0.0), up) == pytest.approx((0.1, -np.sin(0.4) / 2))
-    assert levelled((0.0, 0.0), down)[1] == pytest.approx(np.sin(0.4) / 2)
+    assert level_gaze((0.1, 0.05), np.eye(3)) == pytest.approx((0.1, 0.05))
+    assert level_gaze((0.1, 0.05), rotation(0.8, 0.0)) == pytest.approx((0.1, 0.05))
+    assert level_gaze((0.1, 0.0), up) == pytest.approx((0.1, -np.sin(0.4) / 2))
+    assert level_gaze((0.0, 0.0), down)[1] == pytest.approx(np.sin(0.4) / 2)
     for gaze in ((0.0, -0.5), (0.0, -0.55)):
-        assert levelled(gaze, rotation(0.0, -1.2)) == (0.0, -0.55)
+        assert level_gaze(gaze, rotation(0.0, -1.2)) == (0.0, -0.55)
 
 
 def test_levelled_eyes_look_less_far_past_the_viewer():
     for nod in (-0.5, -0.2, 0.3):
         view_from_head = rotation(0.3, nod)
-        x, y = levelled((0.0, 0.0), view_from_head)
+        x, y = level_gaze((0.0, 0.0), view_from_head)
         seen = view_from_head @ (x, y, np.sqrt(1 - x * x - y * y))
         assert abs(seen[1]) < 0.6 * abs(view_from_head[1, 2])

@@ -228,6 +228,13 @@ def test_what_tells_more_than_all_before_changes_a_face_little_by_little():
     np.testing.assert_allclose(track.gain, track.mean, atol=0.01)
 
 
+def test_a_frame_that_tells_nothing_decides_on_no_tone():
+    """Such as those before a face was found."""
+    track = Tone().after(np.full(3, 0.4), 0.01).after(np.ones(3), 0.9)
+    np.testing.assert_allclose(track.gain, track.mean, rtol=1e-5)
+    assert (track.mean > -0.1).all()
+
+
 def test_little_skin_tells_its_hue_and_not_much_of_its_light(guide, outside):
     grey = np.full((SIZE, SIZE, 3), 110, np.uint8)
     seen = grey.copy()
