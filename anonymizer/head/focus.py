@@ -36,9 +36,10 @@ SHARP: Final = 0.57
 """Ratio of the spreads from which a film is in focus: in six films it is 0.64 to 0.87 where it is,
 and 0.45 to 0.56 where it is not."""
 BLURRED: Final = 0.45
-"""Ratio of one that is as far out of focus as is painted."""
-MOST: Final = 2.6 / 128
-"""Spread of the blur that is painted at most, as a share of the crop's side."""
+"""Ratio of one that is so far out of focus that no more is painted."""
+MOST: Final = 1.5 / 128
+"""Spread of the blur that is painted at most, as a share of the crop's side: half of what such films
+have. With more of it pictures of one new person are less alike, as an embedder sees them."""
 EDGES: Final = (0.01, 0.025)
 """Spread of the coarser band, as a share of the light, from which there are edges, and enough of
 them. Shade on a wall has 0.007 at most, what is around faces in films 0.03 and more."""
@@ -85,7 +86,7 @@ class Focus:
 
     @property
     def softness(self) -> float:
-        """Spread of the blur, as a share of the crop's side, that makes a drawing as soft."""
+        """Spread of the blur, as a share of the crop's side, that makes a drawing half as soft."""
         if not self.weight or not self.coarse:
             return 0.0
         contrast = (self.coarse / self.weight) ** 0.5 / (self.light / self.weight + BLACK)

@@ -74,7 +74,7 @@ RATE: Final = 0.01
 """The most that a channel changes from frame to frame, natural logarithm: a hand that comes into
 sight may tell so much more than all before that within half a second a face became twice as light.
 """
-KNOWN: Final = 0.5
+KNOWN: Final = 0.1
 """Trust from which on that holds: before, the film has told nothing that could be kept."""
 MAX_BRIGHTNESS: Final = 5.0
 """Limit of the change of brightness, natural logarithm."""

@@ -31,8 +31,8 @@ def test_the_farther_out_of_focus_the_softer_up_to_a_limit():
 
 
 @pytest.mark.parametrize("spread", [2.3, 2.7])
-def test_a_drawing_gets_about_as_soft(spread):
-    assert SIDE * Focus.of(blocks(spread), HIDDEN).softness == pytest.approx(spread, rel=0.5)
+def test_a_drawing_gets_about_half_as_soft(spread):
+    assert SIDE * Focus.of(blocks(spread), HIDDEN).softness == pytest.approx(spread / 2, rel=0.5)
 
 
 def test_twice_the_pixels_are_as_soft_a_share_of_the_crop():
