@@ -38,8 +38,8 @@ and 0.45 to 0.56 where it is not."""
 BLURRED: Final = 0.45
 """Ratio of one that is so far out of focus that no more is painted."""
 MOST: Final = 1.5 / 128
-"""Spread of the blur that is painted at most, as a share of the crop's side: half of what such films
-have. With more of it pictures of one new person are less alike, as an embedder sees them."""
+"""Spread of the blur that is painted at most, as a share of the crop's side: half of what such
+films have. With more of it pictures of one new person are less alike to an embedder."""
 EDGES: Final = (0.01, 0.025)
 """Spread of the coarser band, as a share of the light, from which there are edges, and enough of
 them. Shade on a wall has 0.007 at most, what is around faces in films 0.03 and more."""
