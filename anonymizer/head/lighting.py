@@ -19,9 +19,9 @@ CONTRAST: Final = 2.3
 def lamp_before(rotation: Array) -> Array:
     """Direction (3,) of the soft light on a head turned by `rotation` (3, 3), in view space.
 
-    People look at what is light, and at each other in it: the six filmed people who turned far
-    aside (of two films) all had their light from there. It hardly follows small turns, in which
-    shade would be seen to stick to a face.
+    People look at what is light, and at each other in it: the six people who turned far aside in
+    one film and one photograph all had their light from there. It hardly follows small turns, in
+    which shade would be seen to stick to a face.
     """
     aside, _, ahead = rotation[:, 2]
     yaw = np.arctan2(aside, ahead)
