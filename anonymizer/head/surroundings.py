@@ -19,6 +19,7 @@ from anonymizer.head import ears
 from anonymizer.head.composite import belongs, continued, farther, nearness
 from anonymizer.head.guide import Guide
 from anonymizer.head.hair import Hair, grain_of, strands
+from anonymizer.head.locks import FAINT, LIT, UNLIKE, coloured, inner, unlike
 from anonymizer.head.reflection import Reflection, rise
 from anonymizer.head.silhouette import (
     SOLID,
@@ -36,26 +37,16 @@ HAIRY: Final = (0.35, 0.65)
 """Shares of hair at the edge of what is hidden from which there is some inside, and only that."""
 WALL: Final = (0.3, 0.7)
 """How little of what is mirrored may belong to a head to be the wall, and how much to be none."""
-FAINT: Final = 0.15
-"""What belongs to a head no more than this says nothing of how hair and skin look."""
-UNLIKE: Final = (0.4, 0.7)
-"""Difference in colour, of 2, from which something may be no hair of a track, and is none."""
 STRANGE: Final = (0.95, 1.15)
 """The same where it is known what the wall looks like: of some walls it is known wrongly."""
 WALLED: Final = 0.02
 """Share of the upper half of a crop that must be behind the head to tell hair from a wall."""
-DARK: Final = 0.1
-"""Share of the hair seen that is as dark as that inside: light falls on what is outside."""
-SHADE: Final = 0.05
-"""How fast lighter hair counts less for how it is inside; of 2."""
 ASIDE: Final = 1 / 8
 """How far, as a share of S, hair that is seen above a head goes on to the sides."""
 TRUSTED: Final = 1 / 20
 """Depth, as a share of S, up to which there is less skull: what is hidden reaches past a head."""
 FRINGE: Final = 1 / 16
 """Width, as a share of S, of gaps between strands of hair."""
-LIT: Final = (0.25, 0.5)
-"""Difference in colour, of 2, from which what is between strands is a gap, and nothing else."""
 DENSE: Final = (0.0, 0.04)
 """Depths in the blank, as shares of S, from which such gaps close, and at which none is left."""
 EVEN: Final = 1 / 24
@@ -112,7 +103,7 @@ class Surroundings:
         upper = above_middle(solid[HALF] & ~known, turned)
         wall = min(1.0, float(farther(known, head)[: len(known) // 2].mean()) / WALLED)
         hair *= 1 - (1 - wall) * upper * (1 - np.maximum(head, dark_hair))
-        dark = _inside(seen, np.where(hair > FAINT, near * hair, 0), upper)
+        dark = inner(seen, np.where(hair > FAINT, near * hair, 0), upper)
         return cls(
             context=context,
             hidden=hidden,
@@ -187,8 +178,8 @@ class Surroundings:
 
         Of use where it is not sure what the wall looks like; what is far from its colour never is.
         """
-        apart = _largest(np.abs(self.seen - track.colour))
-        doubt = np.maximum((1 - self.wall) * rise(apart, UNLIKE), rise(apart, STRANGE))
+        other, strange = (unlike(self.seen, track.colour, each) for each in (UNLIKE, STRANGE))
+        doubt = np.maximum((1 - self.wall) * other, strange)
         return np.asarray(1 - track.known * track.crown * doubt, np.float32)
 
     def _film(self, skin: Array, track: Hair) -> tuple[Array, Array]:
@@ -206,23 +197,25 @@ class Surroundings:
             crown = np.zeros_like(crown)  # nobody knows what it looks like
         shape = silhouette(self.head, self.rows, self.above * upper, hairy)
         sure = np.maximum(hairy, track.known * track.crown * upper * self.head)
-        skull = shape * _walled(mirror, shares, sure)
+        depth = np.asarray(mirror.depth[HALF] / size, np.float32)
         # a forehead says nothing of what is above it
         bare = self.solid[HALF] & ~known & (upper == 0)
         on_head = continued(np.where(bare[..., None], skin, seen), np.where(bare, 1, dark))
         lock = continued(seen, dark)
         if track.weight:
-            lock += upper[..., None] * (track.colour - lock)
+            above = coloured(seen, self.near * upper * hair, depth, track)
+            lock += upper[..., None] * (above - lock)
         covered = np.maximum(hairy, crown)
         on_head += covered[..., None] * (lock - on_head)
-        around = _larger(continued(seen, self.near), size)
         film = self._dense(mirror, hair, track)
+        skull = shape * _walled(mirror, shares, sure, unlike(film[HALF], on_head, LIT))
+        around = _larger(continued(seen, self.near), size)
         around += mirror.trust[..., None] * (film - around)
         on_head = _larger(on_head, size)
         light = track.contrast * _larger(crown, size) * strands(size)
         on_head += light[..., None] * (on_head + 1)
         around += _larger(skull, size)[..., None] * (on_head - around)
-        other = _even(rise(_largest(np.abs(around[HALF] - track.colour)), UNLIKE))
+        other = _even(unlike(around[HALF], track.colour, UNLIKE))
         beside = np.maximum(hairy * (1 - track.known * other), upper * track.crown)
         return around, (1 - abs(self.turned)) * _larger(beside, size)
 
@@ -232,19 +225,14 @@ class Surroundings:
         if not track.known:
             return film
         size = len(film)
-        near = hair * (1 - rise(_largest(np.abs(self.seen - track.colour)), UNLIKE))
+        near = hair * (1 - unlike(self.seen, track.colour, UNLIKE))
         side = 2 * round(FRINGE * len(near) / 2) + 1
         closed = cv2.morphologyEx(near, cv2.MORPH_CLOSE, np.ones((side, side), np.uint8))
         within = (
             track.known * _larger(mirror.picture(closed), size) * rise(mirror.depth / size, DENSE)
         )
-        between = within * rise(_largest(np.abs(film - track.colour)), LIT)
+        between = within * unlike(film, track.colour, LIT)
         return np.asarray(film + between[..., None] * (track.colour - film), np.float32)
-
-
-def _largest(channels: Array) -> Array:
-    """The largest of the channels (h, w, C) of each pixel, faster than by `max`."""
-    return np.asarray(np.maximum.reduce(cv2.split(channels)), np.float32)
 
 
 def _seen(context: NDArray[np.uint8], hidden: NDArray[np.bool_]) -> Array:
@@ -258,34 +246,25 @@ def _above(hair: Array) -> Array:
     return _even(np.maximum.accumulate(cv2.dilate(hair, side), axis=0))
 
 
-def _inside(seen: Array, weights: Array, upper: Array) -> Array:
-    """Weights (s, s) of hair and skin that are seen, in the upper part less for what is lighter.
-
-    Inside there is no light.
-    """
-    luma = seen.mean(-1)
-    there = luma[(weights > 0) & (upper > 0)]
-    dark = np.quantile(there, DARK) if there.size else 0.0
-    shade = np.exp((dark - luma).clip(None, 0) / SHADE)
-    return np.asarray(weights * (1 + upper * (shade - 1)), np.float32)
-
-
 def _even(shares: Array) -> Array:
     return np.asarray(cv2.GaussianBlur(shares, (0, 0), EVEN * len(shares)), np.float32)
 
 
-def _walled(mirror: Reflection, shares: Array, sure: Array) -> Array:
+def _walled(mirror: Reflection, shares: Array, sure: Array, other: Array) -> Array:
     """Where the mirror shows the wall, (s, s) at half the size, but not close to its edge.
 
-    `shares` (s, s) is how much of what is near belongs to the head; where hair is `sure` the edge
-    does not count.
+    `shares` (s, s) is how much of what is near belongs to the head. A few places alone say so only
+    where they look `other` (s, s) than hair and skin: else there would be rays of a dark skull in
+    lighter hair. Where hair is `sure` the edge does not count.
     """
-    depth = mirror.depth[HALF]
-    belonging = np.where(depth > 0, mirror.trust[HALF] * mirror.picture(shares), 1)
-    even = cv2.medianBlur(np.asarray(belonging, np.float32), 3)  # edges of blanks are ragged
-    least = cv2.erode(even, np.ones((3, 3), np.uint8))
-    inside = depth / (TRUSTED * len(mirror.depth))
-    return np.asarray((1 - rise(least, WALL)) * np.maximum(inside.clip(0, 1), sure), np.float32)
+    depth, trust = mirror.depth[HALF], mirror.trust[HALF]
+    belonging, square = mirror.picture(shares), np.ones((3, 3), np.uint8)
+    around = _even(trust * belonging) / np.maximum(_even(trust), 1e-3)
+    least = cv2.erode(cv2.medianBlur(belonging, 3), square)  # edges of blanks are ragged
+    all_in_all, alone = (1 - rise(trust * each, WALL) for each in (around, least))
+    wall = (depth > 0) * np.maximum(all_in_all, alone * cv2.dilate(other, square))
+    near = (depth / (TRUSTED * len(mirror.depth))).clip(0, 1)
+    return np.asarray(wall * np.maximum(near, sure), np.float32)
 
 
 def _larger(picture: Array, size: int) -> Array:

@@ -568,6 +568,30 @@ def test_a_ragged_edge_of_the_blank_leaves_no_dark_squares_in_light_hair():
     assert result[21:24, 31:45].min() > 60
 
 
+def test_strands_that_pass_for_the_wall_leave_no_rays_of_a_dark_skull():
+    wall, strand, usual = (150, 120, 100), (135, 108, 92), (105, 80, 70)
+    cap = (rows() < 24) & ellipse(46, 34)
+    lock = np.where((columns() % 12 < 3)[..., None], flat(strand), flat((90, 70, 60)))
+    film = np.where(cap[..., None], lock, flat(wall))
+    shown = Surroundings.of(film, HIDDEN, guide(FACE, HEAD)).hair
+    assert shown[4, 24] < 0.1 < 0.9 < shown[4, 28]
+    track = Hair(1, np.array(usual, np.float32) / 127.5 - 1, weight=1)
+    drawn = guide(ellipse(20, 16, (60, 47)), HEAD)
+    result = surrounded(flat(SKIN), film, HIDDEN, drawn, track).astype(int)
+    assert np.abs(result[18:20, 49] - strand).max() < 16
+
+
+def test_at_its_edge_a_skull_has_the_colour_of_the_hair_that_is_seen_there():
+    """A piece of a strip of hair that is lighter than the track's is missing, above the face."""
+    missing, light = (rows() < 40) & (abs(columns() - 47) < 4), (60, 50, 40)
+    strip = ellipse(40, 36) & ~HIDDEN & ~missing
+    film = np.where(strip[..., None], flat(light), flat(WALL))
+    drawn = guide(ellipse(20, 12), ellipse(22, 13))
+    result = surrounded(flat(SKIN), film, HIDDEN, drawn, REMEMBERED).astype(int)
+    edge, inside = result[20:22, 46:49].mean((0, 1)), result[26:28, 46:49].mean((0, 1))
+    assert (edge - HAIR).min() > 8 > 3 > np.abs(inside - HAIR).max()
+
+
 def test_the_sides_of_a_jaw_end_before_the_chin():
     """Where the drawn neck begins, and would end in a box."""
     neck = FACE | ((abs(columns() - 47) < 16) & (rows() > 60))
