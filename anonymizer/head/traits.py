@@ -23,6 +23,10 @@ _HAIRS = np.array(
 )  # fmt: skip
 _HAIRS_DARK = np.array([0.40, 0.30, 0.17, 0.05, 0, 0, 0, 0, 0, 0.05, 0.03])
 _HAIRS_LIGHT = np.array([0.08, 0.12, 0.17, 0.18, 0.14, 0.10, 0.07, 0.04, 0.03, 0.05, 0.02])
+_GREY = np.array([0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1], bool)
+"""Which of these are grey or white."""
+GREYING: Final = 4.0
+"""How much likelier they are by the square of the age: of all people as many as the weights say."""
 _IRISES = np.array(
     [
         (50, 34, 25), (62, 41, 28), (78, 50, 31), (94, 64, 38), (106, 84, 50),
@@ -93,9 +97,11 @@ def _linear(code: NDArray[np.integer], gain: float) -> Colour:
 
 
 def _pick(
-    rng: np.random.Generator, palette: NDArray[np.integer], weights: NDArray[np.float64]
+    chance: float, palette: NDArray[np.integer], weights: NDArray[np.float64]
 ) -> NDArray[np.integer]:
-    chosen: NDArray[np.integer] = palette[rng.choice(len(palette), p=weights / weights.sum())]
+    """The colour at a share of all weights, in [0, 1)."""
+    shares = np.cumsum(weights) / weights.sum()
+    chosen: NDArray[np.integer] = palette[np.searchsorted(shares, chance, side="right")]
     return chosen
 
 
@@ -119,10 +125,12 @@ def sample_appearance(rng: np.random.Generator, melanin: float | None = None) ->
     drawn = sample_melanin(rng)
     pigment = drawn if melanin is None else float(np.clip(melanin, 0.0, 1.0))
     dark = float(np.clip((pigment - 0.15) / 0.3, 0, 1))
-    hair = _pick(rng, _HAIRS, dark * _HAIRS_DARK + (1 - dark) * _HAIRS_LIGHT)
-    iris = _pick(rng, _IRISES, dark * _IRISES_DARK + (1 - dark) * _IRISES_LIGHT)
+    of_hair, of_iris = rng.random(), rng.random()
     man = float(rng.random() < 0.5)
     age = float(rng.beta(1.4, 1.8))
+    hairs = dark * _HAIRS_DARK + (1 - dark) * _HAIRS_LIGHT
+    hair = _pick(of_hair, _HAIRS, np.where(_GREY, GREYING * age**2, 1) * hairs)
+    iris = _pick(of_iris, _IRISES, dark * _IRISES_DARK + (1 - dark) * _IRISES_LIGHT)
     base = np.array(BASE) * rng.uniform(0.97, 1.03, 3)
     return Appearance(
         melanin=pigment,

@@ -63,6 +63,18 @@ def test_people_cover_the_range_of_tones():
     assert 0.02 < drawn.min() < drawn.max() < 0.96
 
 
+def test_hair_is_grey_in_old_age():
+    drawn = [person(seed) for seed in range(1500)]
+    grey = [
+        look for look in drawn if max(look.hair) < 1.2 * min(look.hair) and min(look.hair) > 0.1
+    ]
+    ages = np.array([look.age for look in drawn])
+    old = np.array([look.age for look in grey])
+    assert 0.03 < len(grey) / len(drawn) < 0.12
+    assert np.mean(old < 0.3) < np.mean(ages < 0.3) / 4
+    assert np.mean(old > 0.6) > 1.5 * np.mean(ages > 0.6)
+
+
 def test_skin_is_redder_at_the_lips_and_dark_at_the_brows():
     plain = person(11, melanin=0.1, brow_height=0.0, brow_angle=0.0, make_up=0.0, stubble=0.0)
     skin = albedo(replace(plain, hair=(0.02, 0.015, 0.01), brow_density=0.9), 256)
