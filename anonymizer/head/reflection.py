@@ -19,6 +19,10 @@ DEPTH: Final = (0.12, 0.25)
 """Depths, as shares of S, from which what is mirrored fades, and at which it is gone."""
 ROOTS: Final = (0.07, 0.11)
 """The same above the middle of a face, where strands would point away from it."""
+AROUND: Final = 1 / 64
+"""How far around a place, as a share of S, others say whether the film is known there."""
+MOST: Final = (0.5, 0.9)
+"""Shares of them that must be known to trust what is mirrored, and to trust it wholly."""
 SURE: Final = 0.99
 """Share of known pixels from which a mirrored one is known."""
 
@@ -33,7 +37,8 @@ class Reflection:
     depth: Array
     """(S, S) how far inside that is, in pixels; 0 outside."""
     trust: Array
-    """(S, S) in [0, 1], less deep inside; 0 where the mirrored place is hidden, too."""
+    """(S, S) in [0, 1], less deep inside and where some of what is mirrored is hidden, too; 0 where
+    that place is."""
 
     @classmethod
     def over(cls, hidden: NDArray[np.bool_], upper: Array) -> Reflection:
@@ -48,10 +53,11 @@ class Reflection:
         row, column = np.indices(hidden.shape)
         columns = np.asarray(column - across * back, np.float32)
         rows = np.asarray(row - down * back, np.float32)
-        known = _remapped((~hidden).astype(np.float32), columns, rows)
+        known = _remapped((~hidden).astype(np.float32), columns, rows) > SURE
+        around = cv2.GaussianBlur(known.astype(np.float32), (0, 0), AROUND * size)
         faded = rise(depth / size, DEPTH)
         faded += upper * (rise(depth / size, ROOTS) - faded)
-        trust = hidden * (known > SURE) * (1 - faded)
+        trust = hidden * known * rise(around, MOST) * (1 - faded)
         return cls(columns, rows, depth, trust.astype(np.float32))
 
     def picture(self, seen: Array) -> Array:

@@ -45,6 +45,8 @@ ASIDE: Final = 1 / 8
 """How far, as a share of S, hair that is seen above a head goes on to the sides."""
 TRUSTED: Final = 1 / 20
 """Depth, as a share of S, up to which there is less skull: what is hidden reaches past a head."""
+RAGGED: Final = 1 / 64
+"""The same where hair is sure: edges of blanks are ragged."""
 FRINGE: Final = 1 / 16
 """Width, as a share of S, of gaps between strands of hair."""
 DENSE: Final = (0.0, 0.04)
@@ -263,8 +265,9 @@ def _walled(mirror: Reflection, shares: Array, sure: Array, other: Array) -> Arr
     least = cv2.erode(cv2.medianBlur(belonging, 3), square)  # edges of blanks are ragged
     all_in_all, alone = (1 - rise(trust * each, WALL) for each in (around, least))
     wall = (depth > 0) * np.maximum(all_in_all, alone * cv2.dilate(other, square))
-    near = (depth / (TRUSTED * len(mirror.depth))).clip(0, 1)
-    return np.asarray(wall * np.maximum(near, sure), np.float32)
+    share = depth / len(mirror.depth)
+    near = np.maximum(rise(share, (0, TRUSTED)), sure * rise(share, (0, RAGGED)))
+    return np.asarray(wall * near, np.float32)
 
 
 def _larger(picture: Array, size: int) -> Array:

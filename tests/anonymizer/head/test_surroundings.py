@@ -592,6 +592,22 @@ def test_at_its_edge_a_skull_has_the_colour_of_the_hair_that_is_seen_there():
     assert (edge - HAIR).min() > 8 > 3 > np.abs(inside - HAIR).max()
 
 
+def test_hair_begins_softly_at_the_ragged_edge_of_the_blank():
+    """The drawn head reaches past it; before a wall a sharp edge would be a saw."""
+    size, scale = 4 * SIZE, 4
+    big = [np.kron(each, np.ones((scale, scale), bool)) for each in (FACE, ellipse(44, 40), HIDDEN)]
+    normals = np.zeros((size, size, 3), np.float32)
+    normals[big[1], 2] = 1
+    cover = big[0].astype(np.float32)
+    drawn = Guide(np.zeros_like(normals), cover, normals, cover)
+    painted, film = (np.full((size, size, 3), c, np.uint8) for c in (SKIN, WALL))
+    result = Surroundings.of(film, big[2], drawn).with_face(painted, REMEMBERED)[..., 2].astype(int)
+    first = int(np.flatnonzero(big[2][100])[0])
+    edge, inside = result[100, first], result[100, first + 14]
+    assert abs(edge - WALL[2]) < 40
+    assert abs(inside - HAIR[2]) < 20
+
+
 def test_the_sides_of_a_jaw_end_before_the_chin():
     """Where the drawn neck begins, and would end in a box."""
     neck = FACE | ((abs(columns() - 47) < 16) & (rows() > 60))
