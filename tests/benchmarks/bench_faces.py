@@ -107,12 +107,16 @@ class Judge:
         side, (x, y) = max(box[2] - box[0], box[3] - box[1]), geometry.centre(box)
         left, top = max(0, round(x - side)), max(0, round(y - side))
         part = np.ascontiguousarray(image[top : round(y + side), left : round(x + side)])
-        found = self._frontal(part, int(side < _SMALL))
-        if not found:
-            return measures.own_box(box)
-        best = max(found, key=lambda rectangle: rectangle.area())
-        x0, y0, x1, y1 = best.left(), best.top(), best.right(), best.bottom()
-        return (float(x0 + left), float(y0 + top), float(x1 + left), float(y1 + top))
+        found = [
+            (
+                float(r.left() + left),
+                float(r.top() + top),
+                float(r.right() + left),
+                float(r.bottom() + top),
+            )
+            for r in self._frontal(part, int(side < _SMALL))
+        ]
+        return measures.own_box(box, found)
 
     def _predicted(self, image: NDArray[np.uint8], box: Box) -> NDArray[np.float64]:
         shape: Any = self._points(image, dlib.rectangle(*(round(edge) for edge in box)))
@@ -138,7 +142,11 @@ class Judge:
         track: int,
     ) -> Sight:
         """Compare one place in both films."""
-        near = [other for other in self.find_near(after, face.box) if _overlap(other, face) >= 0.3]
+        near = [
+            other
+            for other in self.find_near(after, face.box)
+            if _overlap(other, face) >= measures.ONE_FACE
+        ]
         best = max(near, key=lambda other: _overlap(other, face), default=None)
         who, moved = self.look(before, face.box)
         other, other_moved = self.look(after, best.box if best else face.box)

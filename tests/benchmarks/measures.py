@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from anonymizer import geometry
 from anonymizer.data import Box
 
 Points = NDArray[np.float64]
@@ -25,6 +26,8 @@ MIRRORED: Final = (
 """Which point of a mirrored picture is which of the picture."""
 SHIFTS: Final = ((0.0, 0.0), (0.03, 0.0), (-0.03, 0.0), (0.0, 0.03), (0.0, -0.03))
 """Places (x, y) where a box is tried, as shares of its width."""
+ONE_FACE: Final = 0.3
+"""IoU from which two boxes are of the same face."""
 _OWN_SIDE, _OWN_DROP = 0.78, 0.05
 """dlib's own boxes are squares of this share of the height of SCRFD's, this share lower: medians
 over 446 frames of a talking face and of what was painted over it."""
@@ -32,11 +35,16 @@ ALIKE: Final = 1.5
 """Largest ratio of sizes of two faces that are compared."""
 
 
-def own_box(box: Box) -> Box:
-    """About the box that dlib's own finder gives where SCRFD gives this one."""
+def own_box(box: Box, found: Sequence[Box] = ()) -> Box:
+    """The box that dlib's own finder gives where SCRFD gives this one, or what it would about be.
+
+    `found` is what it found around there, which may be the face of somebody beside.
+    """
     x0, y0, x1, y1 = box
     half, x, y = _OWN_SIDE * (y1 - y0) / 2, (x0 + x1) / 2, (y0 + y1) / 2 + _OWN_DROP * (y1 - y0)
-    return (x - half, y - half, x + half, y + half)
+    usual = (x - half, y - half, x + half, y + half)
+    shared = geometry.iou([usual], list(found))[0] if found else np.zeros(0)
+    return found[int(shared.argmax())] if (shared >= ONE_FACE).any() else usual
 
 
 def shifted(box: Box) -> list[Box]:

@@ -59,6 +59,18 @@ def test_dlibs_own_box_is_a_square_lower_and_smaller():
     assert ((x0 + x1) / 2, (y0 + y1) / 2) == pytest.approx((140, 155))
 
 
+def test_a_box_of_dlibs_finder_counts_if_it_is_of_the_same_face():
+    box, near, beside = (
+        (100.0, 100.0, 180.0, 200.0),
+        (110.0, 110.0, 190.0, 190.0),
+        (40.0, 70.0, 160.0, 190.0),
+    )
+    usual = measures.own_box(box)
+    assert measures.own_box(box, [beside, near]) == near
+    assert measures.own_box(box, [(20.0, 70.0, 130.0, 180.0)]) == usual
+    assert measures.own_box(box, []) == usual
+
+
 def test_only_faces_of_one_frame_and_of_like_size_are_surely_different_people():
     seen = [(0, 1, 50.0, "a"), (0, 2, 60.0, "b"), (0, 3, 90.0, "c"), (1, 1, 50.0, "d")]
     assert list(measures.people(seen)) == [("a", "b"), ("b", "c")]
