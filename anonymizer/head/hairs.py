@@ -107,7 +107,7 @@ def lash_cover(
     """Cover of the lash line of one eye: a dark soft line above, a faint one below."""
     raised = upper - np.array([0.0, 0.03 * size / HEIGHT])
     weight = 0.62 + 0.3 * look.make_up
-    above = line_cover(size, raised, 0.13 + 0.05 * look.make_up, 0.05) * weight
+    above = line_cover(size, raised, 0.13 + 0.12 * look.make_up, 0.05) * weight
     below = line_cover(size, lower, 0.07, 0.06) * (0.30 + 0.35 * look.make_up)
     return np.asarray(np.clip(np.maximum(above, below), 0, 1), np.float32)
 

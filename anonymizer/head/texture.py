@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer.head import anatomy
-from anonymizer.head.hairs import beard_cover, brow_cover, lash_cover, line_cover
+from anonymizer.head.folds import folded
+from anonymizer.head.hairs import beard_cover, brow_cover, lash_cover
 from anonymizer.head.traits import Appearance
 
 Plane = NDArray[np.float32]
@@ -30,6 +31,19 @@ SHADOW: Final = 0.4
 """Share of a beard that is shade; the rest is strands."""
 PALEST_BROW: Final = 0.6
 """Reflectance of brows as a share of the skin's, at most."""
+LID_SHADOW: Final = 0.6
+LIPSTICK: Final = 0.7
+"""Cover of lids and lips under all the make-up there is."""
+_LIPSTICKS = np.array(
+    [
+        (0.26, 0.03, 0.03),
+        (0.36, 0.12, 0.13),
+        (0.24, 0.09, 0.07),
+        (0.15, 0.03, 0.06),
+        (0.38, 0.10, 0.06),
+    ],
+    np.float32,
+)
 SOFTNESS: Final = 0.35
 """Spread of the edge between face and hair, head units."""
 MELANIN_ABSORPTION: Final = np.array([2.20, 2.75, 3.10], np.float32)
@@ -55,7 +69,7 @@ def texture_coordinates(rest_xyz: NDArray[np.floating]) -> NDArray[np.float32]:
     return np.asarray(np.clip(np.stack([u, v], -1), 0, 1), np.float32)
 
 
-def _texels(curve: anatomy.Curve, size: int) -> NDArray[np.float64]:
+def texels(curve: anatomy.Curve, size: int) -> NDArray[np.float64]:
     """Texel positions (N, 2), (column, row), of head points."""
     uv = texture_coordinates(np.asarray(curve, np.float64)).astype(np.float64)
     return uv * size - 0.5
@@ -71,8 +85,8 @@ def _fill(outline: NDArray[np.float64], size: int, blur: float) -> Plane:
 
 def _closed(upper: anatomy.Curve, lower: anatomy.Curve, size: int) -> NDArray[np.float64]:
     """Outline between two curves that share their ends."""
-    above = anatomy.smooth(_texels(upper, size), 8)
-    below = anatomy.smooth(_texels(lower, size), 8)
+    above = anatomy.smooth(texels(upper, size), 8)
+    below = anatomy.smooth(texels(lower, size), 8)
     return np.concatenate([above, below[::-1]])
 
 
@@ -87,7 +101,7 @@ def _spot(size: int, centre: tuple[float, float, float], width: float, height: f
     total = np.zeros((size, size), np.float32)
     for sign in (1.0, -1.0) if centre[0] else (1.0,):
         x, y, z = sign * centre[0], centre[1], centre[2]
-        here, beside = _texels(((x, y, z), (x + 0.1, y, z)), size)
+        here, beside = texels(((x, y, z), (x + 0.1, y, z)), size)
         per_x, per_y = (beside[0] - here[0]) * 10, size / (TOP - BOTTOM)
         dx, dy = (columns - here[0]) / (per_x * width), (rows - here[1]) / (per_y * height)
         total += np.exp(-(dx**2) - dy**2)
@@ -98,7 +112,7 @@ def _spot(size: int, centre: tuple[float, float, float], width: float, height: f
 def regions(size: int) -> dict[str, Plane]:
     """Masks in [0, 1] of the parts of the face, (size, size) each, the same for everybody."""
     unit = size / 512
-    halves = [_texels(side(anatomy.BEARD), size) for side in (tuple, anatomy.mirrored)]
+    halves = [texels(side(anatomy.BEARD), size) for side in (tuple, anatomy.mirrored)]
     beard = np.concatenate([halves[0], halves[1][::-1]])
     lips = _fill(
         _closed(_both(anatomy.UPPER_LIP), _both(anatomy.LOWER_LIP), size), size, 1.6 * unit
@@ -132,7 +146,7 @@ def faceness(
 
 @lru_cache(maxsize=4)
 def _inside(outline: anatomy.Curve, size: int) -> Plane:
-    halves = [_texels(side(outline), size) for side in (tuple, anatomy.mirrored)]
+    halves = [texels(side(outline), size) for side in (tuple, anatomy.mirrored)]
     whole = np.concatenate([halves[0], halves[1][::-1]])
     return _fill(whole, size, SOFTNESS * size / (TOP - BOTTOM))
 
@@ -161,21 +175,6 @@ def _pigments(look: Appearance, size: int, rng: np.random.Generator) -> tuple[Pl
     return np.clip(melanin, 0, 1.2), np.clip(blood, 0, 2.4)
 
 
-def _lines(look: Appearance, size: int) -> Plane:
-    """Shade of folds: beside nose and mouth, between the lips, crease of the lid, forehead."""
-    lips = line_cover(size, _texels(_both(anatomy.LIP_LINE), size), 0.10, 0.05)
-    crease = [tuple(np.add(p, (0.05, 0.42, 0))) for p in anatomy.UPPER_LID]
-    shade = 0.45 * lips
-    for side in (tuple, anatomy.mirrored):
-        fold = line_cover(size, _texels(side(anatomy.NASOLABIAL), size), 0.22, 0.22)
-        lid = line_cover(size, _texels(side(tuple(crease)), size), 0.10, 0.09)
-        shade = shade + (0.04 + 0.16 * look.wrinkles) * fold + 0.22 * lid
-    for height, bend in ((8.0, 0.15), (9.0, -0.1), (9.9, 0.12)):
-        points = tuple((x, height + bend * np.cos(x), 10.9 - 0.09 * x * x) for x in range(-4, 5))
-        shade = shade + 0.16 * look.wrinkles * line_cover(size, _texels(points, size), 0.10, 0.15)
-    return np.asarray(np.clip(shade, 0, 0.8), np.float32)
-
-
 def _mix(skin: Plane, cover: Plane, colour: NDArray[np.floating]) -> Plane:
     """Lay a colour over the skin with a cover (S, S) in [0, 1]."""
     return np.asarray(skin + (colour.astype(np.float32) - skin) * cover[..., None], np.float32)
@@ -195,6 +194,12 @@ def _beard(look: Appearance, size: int, rng: np.random.Generator) -> Plane:
     return np.asarray(np.clip(look.stubble * shade, 0, 0.9), np.float32)
 
 
+def _lipstick(look: Appearance) -> NDArray[np.float32]:
+    """Linear RGB (3,) of the one that this person would wear: a darker one on darker skin."""
+    chosen = _LIPSTICKS[np.random.default_rng([look.seed, 3]).integers(len(_LIPSTICKS))]
+    return np.asarray(chosen * (1 - 0.5 * look.melanin), np.float32)
+
+
 def albedo(appearance: Appearance, size: int = 256) -> NDArray[np.float32]:
     """Paint the whole texture, at twice the size, and average down.
 
@@ -210,14 +215,15 @@ def albedo(appearance: Appearance, size: int = 256) -> NDArray[np.float32]:
     melanin, blood = _pigments(look, big, rng)
     depth = melanin[..., None] * MELANIN_ABSORPTION + blood[..., None] * BLOOD_ABSORPTION
     skin = np.asarray(look.base, np.float32) * np.exp(-depth)
-    skin = skin * (1 - _lines(look, big)[..., None] * np.array([0.7, 0.85, 0.85], np.float32))
+    skin = folded(skin, look, texels)
     hair = np.asarray(look.hair, np.float32)
     skin = _mix(skin, _beard(look, big, rng), 0.55 * hair + 0.3 * skin)
-    skin = _mix(skin, regions(big)["lid"] * (0.35 * look.make_up), 0.35 * skin)
+    skin = _mix(skin, regions(big)["lid"] * (LID_SHADOW * look.make_up), 0.35 * skin)
+    skin = _mix(skin, regions(big)["lips"] * (LIPSTICK * look.make_up), _lipstick(look))
     brows = np.minimum(0.7 * hair + 0.12 * skin, PALEST_BROW * skin)
-    skin = _mix(skin, brow_cover(look, _texels(anatomy.BROW, big), big, rng), brows)
+    skin = _mix(skin, brow_cover(look, texels(anatomy.BROW, big), big, rng), brows)
     for side in (tuple, anatomy.mirrored):
-        upper, lower = (_texels(side(c), big) for c in (anatomy.UPPER_LID, anatomy.LOWER_LID))
+        upper, lower = (texels(side(c), big) for c in (anatomy.UPPER_LID, anatomy.LOWER_LID))
         skin = _mix(skin, lash_cover(look, upper, lower, big), 0.25 * hair + 0.004)
     small = cv2.resize(skin, (size, size), interpolation=cv2.INTER_AREA)
     return np.asarray(np.clip(small, 0, 1), np.float32)

@@ -142,10 +142,10 @@ def sample_appearance(rng: np.random.Generator, melanin: float | None = None) ->
             rng.uniform(0.35, 0.85) + (1 - man) * (rng.random() < 0.35) * rng.uniform(0.2, 0.6)
         ),
         lip_melanin=float(rng.uniform(-0.01, 0.06) + 0.05 * dark),
-        brow_thickness=float(rng.uniform(0.24, 0.36) + 0.10 * man),
-        brow_density=float(rng.uniform(0.45, 0.8) + 0.12 * man),
+        brow_thickness=float(rng.uniform(0.18, 0.42) + 0.10 * man),
+        brow_density=float(rng.uniform(0.45, 0.9) + 0.10 * man),
         brow_height=float(rng.normal() * 0.10 - 0.10 * man),
-        brow_angle=float(np.clip(rng.normal() * 0.18, -0.35, 0.35)),
+        brow_angle=float(np.clip(rng.normal() * 0.22, -0.42, 0.42)),
         stubble=_beard(rng, man),
         moustache=float(rng.random() < 0.25),
         freckles=float((rng.random() < 0.25) * rng.uniform(0.3, 1.0) * (1 - dark)),

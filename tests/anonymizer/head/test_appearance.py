@@ -103,6 +103,16 @@ def test_traits_show_where_they_should():
     assert at(painted, lid).mean() < 0.95 * at(before, lid).mean()
 
 
+def test_who_wears_make_up_wears_lipstick_and_it_is_not_the_same_for_all():
+    lip = (1.0, -3.9, 11.4)
+    plain = person(5, melanin=0.2, make_up=0.0, lip_red=0.6)
+    seeds = range(1, 9)
+    bare = np.array([at(albedo(replace(plain, seed=k), 128), lip) for k in seeds])
+    worn = np.array([at(albedo(replace(plain, seed=k, make_up=1.0), 128), lip) for k in seeds])
+    assert (worn.mean(1) < 0.85 * bare.mean(1)).all()
+    assert worn.std(0).max() > 3 * bare.std(0).max()
+
+
 def test_texture_runs_right_and_down():
     left, right, high, low = texture_coordinates(
         np.array([(-4.0, 0, 9), (4.0, 0, 9), (0, 9, 10.5), (0, -9, 8)])
