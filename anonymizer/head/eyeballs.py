@@ -28,7 +28,7 @@ class Balls(NamedTuple):
 
 def eyeballs(head: HeadModel, identity: NDArray[np.floating]) -> Balls:
     """Where a person's eyeballs are, in head space."""
-    ball, triangles = _ball()
+    ball, triangles = unit_ball()
     behind = np.array([0, 0, RECESS], np.float32)
     points = [centre - behind + ball * head.eye_radius for centre in head.eyes(identity)]
     both = np.concatenate([triangles, triangles + len(ball)])
@@ -36,7 +36,7 @@ def eyeballs(head: HeadModel, identity: NDArray[np.floating]) -> Balls:
 
 
 @lru_cache(maxsize=1)
-def _ball() -> tuple[Array, NDArray[np.int32]]:
+def unit_ball() -> tuple[Array, NDArray[np.int32]]:
     """Unit sphere around +z down to 105 degrees: points (P, 3) and outward triangles."""
     rings, spokes = 12, 24
     polar = np.linspace(0, np.radians(105), rings + 1)[1:]

@@ -25,10 +25,12 @@ from anonymizer.head.reflection import rise
 from anonymizer.head.sockets import between_lids, sky_above, sleeves
 from anonymizer.head.teeth import teeth_colour
 from anonymizer.head.texture import faceness
+from anonymizer.head.tongue import COLOUR, lower_teeth, tongue
 
 Array = NDArray[np.float32]
 
 PART_EYE: Final = 3
+PART_TONGUE: Final = 4
 GLINT: Final = np.array([-0.10, 0.13, 0.99], np.float32)
 """Normal at which the catch light of the eye sits, view space."""
 SHADED_TEETH: Final = 0.55
@@ -45,11 +47,9 @@ EAR_SOFTNESS: Final = 1 / 128
 """Spread that they are blurred with, as a share of S: farther away than a face, and not painted."""
 NECK: Final = (-3.5, 3.0)
 """Height and depth of the mean head below and behind which it has the sides of a neck."""
-SUNK: Final = 0.5
-"""How far the lower teeth at least go down with the open jaw, head units."""
 ONES: Final = np.ones(3, np.float32)
 """`values @ ONES` adds up channels, many times faster than a sum along so short an axis."""
-GUMS: Final = np.array([0.045, 0.013, 0.011], np.float32)
+GUMS: Final = np.array([0.030, 0.009, 0.008], np.float32)
 """Linear RGB of the unlit inside of the mouth."""
 
 
@@ -112,17 +112,24 @@ class _Scene:
 def _scene(head: HeadModel, person: Person, expression: NDArray[np.floating] | None) -> _Scene:
     skin = head.vertices(person.identity, expression)
     balls, white = eyeballs(head, person.identity), sleeves(head, person.identity, skin)
-    before, extra = len(skin) + len(balls.points), len(balls.points) + len(white.points)
+    lick = tongue(head, skin)
+    extra = (balls, white, lick)
+    starts = np.cumsum([len(skin), *(len(each.points) for each in extra)])
     open_sky = sky_above(head, expression, shutting_of(head, person))
     sky = [np.repeat(open_sky, len(each.points) // 2) for each in (balls, white)]
+    more = int(starts[-1] - starts[0])
+    kinds = np.full(more, PART_EYE, np.uint8)
+    kinds[more - len(lick.points) :] = PART_TONGUE
+    meshes = (balls.triangles, white.triangles, lick.triangles)
+    moved = (mesh + start for mesh, start in zip(meshes, starts, strict=False))
     return _Scene(
-        np.concatenate([skin, balls.points, white.points]),
-        np.concatenate([vertex_normals(skin, head.triangles), balls.normals, white.normals]),
-        np.concatenate([_shown(head)[0], balls.triangles + len(skin), white.triangles + before]),
-        np.concatenate([head.parts, np.full(extra, PART_EYE, np.uint8)]),
-        np.concatenate([head.texture, np.zeros((extra, 2), np.float32)]),
-        np.concatenate([head.occlusion, *sky]),
-        np.concatenate([_face(head), np.ones((extra, 2), np.float32)]),
+        np.concatenate([skin, *(each.points for each in extra)]),
+        np.concatenate([vertex_normals(skin, head.triangles), *(each.normals for each in extra)]),
+        np.concatenate([_shown(head)[0], *moved]),
+        np.concatenate([head.parts, kinds]),
+        np.concatenate([head.texture, np.zeros((more, 2), np.float32)]),
+        np.concatenate([head.occlusion, *sky, lick.sky]),
+        np.concatenate([_face(head), np.ones((more, 2), np.float32)]),
     )
 
 
@@ -134,9 +141,7 @@ def _shown(head: HeadModel) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     the jaw. Lips hide lower teeth in most speech; their ends, seen past the lips, look like fangs.
     """
     mean = np.zeros(head.code_length)
-    rest = head.vertices(mean)
-    sunk = (rest - head.vertices(mean, head.face({"jawOpen": 1.0})))[:, 1]
-    lower = (head.parts == PART_TEETH) & (sunk > SUNK)
+    rest, lower = head.vertices(mean), lower_teeth(head)
     wide, low, high = EARS
     ears = (np.abs(rest[:, 0]) > wide) & (rest[:, 1] > low) & (rest[:, 1] < high)
     below, behind = NECK
@@ -207,7 +212,7 @@ def _shade(
     values = interpolate(hits, scene.triangles, table)
     part = scene.kinds[hits.triangle]
     base, extra = _painted(person, values[:, 7:9]), values[:, 6:7]
-    base[part == PART_MOUTH] = GUMS
+    base[part == PART_MOUTH], base[part == PART_TONGUE] = GUMS, COLOUR
     base[part == PART_TEETH] = teeth_colour(values[part == PART_TEETH, 7])
     extra[part != PART_SKIN] = 0
     eye = part == PART_EYE
