@@ -18,6 +18,8 @@ from anonymizer.head.reflection import rise
 
 Array = NDArray[np.float32]
 
+HAIRY: Final = (0.35, 0.65)
+"""Shares of hair at the edge of what is hidden from which there is some inside, and only that."""
 FAINT: Final = 0.15
 """What belongs to a head no more than this says nothing of how hair and skin look."""
 UNLIKE: Final = (0.4, 0.7)
@@ -28,6 +30,12 @@ DARK: Final = 0.1
 """Share of the hair seen that is as dark as that inside: light falls on what is outside."""
 SHADE: Final = 0.05
 """How fast lighter hair counts less for how it is inside; of 2."""
+DIRECTIONS: Final = 72
+"""Directions from the middle of a face in which hair is looked for."""
+GAP: Final = 12
+"""So many of them without any lie between two with hair at most if it goes on there."""
+SEEN: Final = 0.5
+"""Weight of what is seen in a direction below which that tells less of hair."""
 INSIDE: Final = 0.1
 """Depth in the blank, as a share of S, at which hair has the colour of the track."""
 
@@ -67,3 +75,25 @@ def coloured(seen: Array, hair: Array, depth: Array, track: Hair) -> Array:
     own = shown * (1 - rise(depth, (0.0, INSIDE)))
     beside = continued(seen, weights)
     return np.asarray(track.colour + own[..., None] * (beside - track.colour), np.float32)
+
+
+def hanging(hair: Array, near: Array, middle: tuple[float, float]) -> Array:
+    """How far (s, s) there is hair in the direction of each place, seen from a row and column.
+
+    Where a blank reaches out over the edge of hair that is seen above and below, it goes on.
+
+    Args:
+        hair: (s, s) how much of what is seen is some.
+        near: (s, s) weights of what is close to the blank.
+        middle: row and column of the middle of the face.
+    """
+    row, column = np.indices(hair.shape, np.float32)
+    turn = np.arctan2(column - middle[1], middle[0] - row) / (2 * np.pi)
+    places = np.asarray(turn % 1 * DIRECTIONS, np.float32)
+    which = places.astype(int).ravel() % DIRECTIONS
+    seen, some = (np.bincount(which, w.ravel(), DIRECTIONS) for w in (near, near * hair))
+    shares = np.asarray(some / np.maximum(seen, SEEN), np.float32)
+    circle = rise(cv2.GaussianBlur(np.tile(shares, 3)[None], (0, 0), 1), HAIRY)
+    closed = cv2.morphologyEx(circle, cv2.MORPH_CLOSE, np.ones((1, GAP + 1), np.uint8))
+    once = np.ascontiguousarray(closed[:, DIRECTIONS : 2 * DIRECTIONS + 1])
+    return np.asarray(cv2.remap(once, places, np.zeros_like(places), cv2.INTER_LINEAR), np.float32)

@@ -19,7 +19,7 @@ from anonymizer.head import ears
 from anonymizer.head.composite import belongs, continued, farther, nearness
 from anonymizer.head.guide import Guide
 from anonymizer.head.hair import Hair, grain_of, strands
-from anonymizer.head.locks import FAINT, LIT, UNLIKE, coloured, inner, unlike
+from anonymizer.head.locks import FAINT, HAIRY, LIT, UNLIKE, coloured, hanging, inner, unlike
 from anonymizer.head.reflection import Reflection, rise
 from anonymizer.head.silhouette import (
     SOLID,
@@ -33,8 +33,6 @@ from anonymizer.head.silhouette import (
 
 Array = NDArray[np.float32]
 
-HAIRY: Final = (0.35, 0.65)
-"""Shares of hair at the edge of what is hidden from which there is some inside, and only that."""
 WALL: Final = (0.3, 0.7)
 """How little of what is mirrored may belong to a head to be the wall, and how much to be none."""
 STRANGE: Final = (0.95, 1.15)
@@ -193,7 +191,7 @@ class Surroundings:
         hair = self.hair * likely
         dark = self.dark * np.where(self.rows > 0, likely, 1)
         shares = continued(hair[..., None], self.near)[..., 0]
-        hairy = rise(_even(shares), HAIRY)
+        hairy = np.maximum(rise(_even(shares), HAIRY), self._hanging(hair, track))
         crown = upper * np.maximum(rise(self.above, HAIRY), track.crown)
         if not (track.weight or (dark * upper).any()):
             crown = np.zeros_like(crown)  # nobody knows what it looks like
@@ -220,6 +218,15 @@ class Surroundings:
         other = _even(unlike(around[HALF], track.colour, UNLIKE))
         beside = np.maximum(hairy * (1 - track.known * other), upper * track.crown)
         return around, (1 - abs(self.turned)) * _larger(beside, size)
+
+    def _hanging(self, hair: Array, track: Hair) -> Array:
+        """Where `hair` (s, s) that is seen above the chin goes on around a face, (s, s)."""
+        solid = np.argwhere(self.solid[HALF])
+        if not len(solid) or not track.known:
+            return np.zeros_like(hair)
+        row, column = solid.mean(0).tolist()
+        own = hair * self.rows * (1 - unlike(self.seen, track.colour, UNLIKE))
+        return track.known * (1 - abs(self.turned)) * hanging(own, self.near, (row, column))
 
     def _dense(self, mirror: Reflection, hair: Array, track: Hair) -> Array:
         """The film in the mirror (S, S, 3); towards a head no wall is seen between its strands."""
