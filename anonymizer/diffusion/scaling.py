@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from anonymizer import geometry
 from anonymizer.data import Clip
-from anonymizer.head.guide import ONES, Guide
+from anonymizer.head.guide import Guide
+from anonymizer.head.raster import ONES
 
 
 def smaller_clip(clip: Clip, factor: int) -> Clip:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer.head.model import PART_SKIN, HeadModel
-from anonymizer.head.raster import SAMPLES, Hits, averaged, interpolate
+from anonymizer.head.raster import ONES, SAMPLES, Hits, averaged, interpolate
 from anonymizer.head.reflection import rise
 from anonymizer.head.scene import View, drawn
 
@@ -33,7 +33,7 @@ def auricles(view: View, head: HeadModel, hits: Hits) -> Array:
     nearest = np.full(view.side**2, -np.inf, np.float32)
     nearest[hits.pixel] = interpolate(hits, scene.triangles, depth)[:, 0]
     seen = interpolate(found, triangles, depth)[:, 0] > nearest[found.pixel]
-    light = view.light @ np.ones(3, np.float32)
+    light = view.light @ ONES
     lit = (scene.parts == PART_SKIN) & (scene.face[:, 1] > 0.5) & (view.normals[:, 2] > 0.5)
     usual = light[lit]
     level = (light / max(float(usual.mean()) if len(usual) else 1.0, 1e-6)) ** EAR_CONTRAST
@@ -44,7 +44,7 @@ def auricles(view: View, head: HeadModel, hits: Hits) -> Array:
 
 
 def _auricle(head: HeadModel, count: int) -> Array:
-    """How much vertices (N,), of `count` with eyes, are ear and not the side of the head."""
-    _, height, depth = head.vertices(np.zeros(head.code_length)).T
+    """How much vertices (N,), of `count` with those of eyes and tongue, are ear and no temple."""
+    _, height, depth = head.mean.T
     shares = 1 - np.maximum(rise(height, EAR_TOP), rise(depth, EAR_FRONT))
     return np.concatenate([shares, np.zeros(count - len(shares))]).astype(np.float32)

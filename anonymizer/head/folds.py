@@ -4,7 +4,6 @@ Light comes from above, so a fold is dark and what bulges under it catches light
 those of lid, lip and chin; the others come with age, and differ from person to person.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,21 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer.head import anatomy
-from anonymizer.head.hairs import HEIGHT, line_cover
+from anonymizer.head.hairs import line_cover
+from anonymizer.head.layout import HEIGHT, texels, whole
 from anonymizer.head.traits import Appearance
 
 Plane = NDArray[np.float32]
-Texels = Callable[[anatomy.Curve, int], NDArray[np.float64]]
-"""From head points and a texture's side to (N, 2) texels."""
 
 RIDGE: Final = 0.5
 """Light on the ridge as a share of the shade in its fold."""
-BELOW: Final = 0.2
+BELOW: Final = 0.3
 """How far the ridge lies below the fold, head units."""
 PLACES: Final = 0.12
 """Spread of where people have their folds, head units."""
 LIGHT: Final = 0.4
-"""Skin on a ridge is lighter by this share at most."""
+"""Share by which skin on a ridge is lighter where `relief` is -1."""
 STEPS: Final = 10
 
 
@@ -54,14 +52,14 @@ def _forehead(height: float, bend: float) -> Fold:
 
 
 FOLDS: Final = (
-    Fold((*anatomy.NASOLABIAL, (3.55, -4.1, 9.3)), 0.12, 0.95, 0.20),
-    Fold(((2.85, -4.0, 9.9), (3.1, -5.0, 9.6), (3.0, -6.1, 9.5)), 0.0, 0.75, 0.18),
+    Fold((*anatomy.NASOLABIAL, (3.55, -4.1, 9.3)), 0.10, 0.70, 0.20),
+    Fold(((2.85, -4.0, 9.9), (3.1, -5.0, 9.6), (3.0, -6.1, 9.5)), 0.0, 0.50, 0.18),
     Fold(((1.9, 2.65, 9.3), (2.8, 2.2, 9.5), (3.9, 2.2, 9.3), (4.7, 2.75, 8.7)), 0.10, 0.80, 0.18),
     Fold(((2.2, 1.9, 9.6), (3.1, 1.35, 9.5), (4.1, 1.4, 9.1)), 0.0, 0.50, 0.22),
     Fold(((4.85, 3.75, 8.3), (5.35, 4.1, 7.7), (5.9, 4.65, 6.9)), 0.0, 0.80, 0.10),
     Fold(((4.95, 3.4, 8.2), (5.5, 3.4, 7.5), (6.1, 3.5, 6.7)), 0.0, 0.80, 0.10),
     Fold(((4.8, 3.05, 8.3), (5.3, 2.65, 7.8), (5.85, 2.2, 7.2)), 0.0, 0.80, 0.10),
-    Fold(((0.5, 5.2, 11.1), (0.42, 6.0, 11.2), (0.55, 6.8, 11.1)), 0.0, 0.80, 0.12),
+    Fold(((0.5, 5.2, 11.1), (0.42, 6.0, 11.2), (0.55, 6.8, 11.1)), 0.0, 0.45, 0.12),
     Fold(
         ((-1.8, -5.1, 10.6), (0.0, -5.45, 11.3), (1.8, -5.1, 10.6)), 0.10, 0.12, 0.20, across=True
     ),
@@ -71,8 +69,8 @@ FOLDS: Final = (
 )
 
 
-def relief(look: Appearance, size: int, texels: Texels) -> Plane:
-    """Shade of folds, above 0, and light on ridges, below 0: (size, size), at most about 0.6."""
+def relief(look: Appearance, size: int) -> Plane:
+    """Shade of folds, above 0, and light on ridges, below 0: (size, size), within 1 of it."""
     rng = np.random.default_rng([look.seed, 2])
     total = np.zeros((size, size), np.float32)
     for fold in FOLDS:
@@ -84,7 +82,8 @@ def relief(look: Appearance, size: int, texels: Texels) -> Plane:
             if depth:
                 total += depth * _stroke(texels(curve, size), size, fold.width)
     down = round(BELOW * size / HEIGHT)
-    return np.asarray(total - RIDGE * np.roll(total, down, 0), np.float32)
+    ridge = np.roll(total, down, 0) * (1 - 2 * total).clip(0)  # none in the shade of a fold
+    return np.asarray(total - RIDGE * ridge, np.float32)
 
 
 def _stroke(points: NDArray[np.float64], size: int, width: float) -> Plane:
@@ -101,22 +100,20 @@ def _stroke(points: NDArray[np.float64], size: int, width: float) -> Plane:
     )
 
 
-def always(size: int, texels: Texels) -> Plane:
+def always(size: int) -> Plane:
     """Shade (size, size) of what everybody has: where the lips meet, and the crease of the lid."""
-    half = anatomy.LIP_LINE
-    lips = texels(anatomy.mirrored(half)[::-1] + half[1:], size)
-    shade = 0.45 * line_cover(size, lips, 0.10, 0.05)
+    shade = 0.45 * line_cover(size, texels(whole(anatomy.LIP_LINE), size), 0.10, 0.05)
     crease = tuple((x + 0.05, y + 0.42, z) for x, y, z in anatomy.UPPER_LID)
     for curve in (crease, anatomy.mirrored(crease)):
         shade = shade + 0.22 * line_cover(size, texels(curve, size), 0.10, 0.09)
     return np.asarray(shade, np.float32)
 
 
-def folded(skin: Plane, look: Appearance, texels: Texels) -> Plane:
+def folded(skin: Plane, look: Appearance) -> Plane:
     """Skin (size, size, 3), linear RGB, with its folds."""
     size = len(skin)
-    form = relief(look, size, texels)
-    shade = np.clip(always(size, texels) + form.clip(0, None), 0, 0.8)
+    form = relief(look, size)
+    shade = np.clip(always(size) + form.clip(0, None), 0, 0.8)
     darker = 1 - shade[..., None] * np.array([0.7, 0.85, 0.85], np.float32)
     lighter = 1 + LIGHT * (-form).clip(0, 1)[..., None]
     return np.asarray(skin * darker * lighter, np.float32)

@@ -16,11 +16,11 @@ from anonymizer.head.eyes import eye_colour
 from anonymizer.head.model import PART_MOUTH, PART_SKIN, PART_TEETH, HeadModel
 from anonymizer.head.person import Person
 from anonymizer.head.pose import Pose
-from anonymizer.head.raster import SAMPLES, Hits, averaged, interpolate
+from anonymizer.head.raster import ONES, SAMPLES, Hits, averaged, interpolate
 from anonymizer.head.scene import PART_EYE, PART_TONGUE, Scene, View
 from anonymizer.head.sockets import between_lids
 from anonymizer.head.teeth import teeth_colour
-from anonymizer.head.tongue import COLOUR
+from anonymizer.head.tongue import TONGUE
 
 Array = NDArray[np.float32]
 
@@ -28,8 +28,6 @@ GLINT: Final = np.array([-0.10, 0.13, 0.99], np.float32)
 """Normal at which the catch light of the eye sits, view space."""
 SHADED_TEETH: Final = 0.55
 """Least light on teeth: the shade of the mouth alone would leave them grey."""
-ONES: Final = np.ones(3, np.float32)
-"""`values @ ONES` adds up channels, many times faster than a sum along so short an axis."""
 GUMS: Final = np.array([0.030, 0.009, 0.008], np.float32)
 """Linear RGB of the unlit inside of the mouth."""
 
@@ -115,7 +113,7 @@ def _shade(view: View, hits: Hits, eyes: Array, person: Person, gaze: tuple[floa
     values = interpolate(hits, scene.triangles, np.concatenate(parts, 1))
     part = scene.kinds[hits.triangle]
     base, extra = _painted(person, values[:, 7:9]), values[:, 6:7]
-    base[part == PART_MOUTH], base[part == PART_TONGUE] = GUMS, COLOUR
+    base[part == PART_MOUTH], base[part == PART_TONGUE] = GUMS, TONGUE
     base[part == PART_TEETH] = teeth_colour(values[part == PART_TEETH, 7])
     extra[part != PART_SKIN] = 0
     eye = part == PART_EYE

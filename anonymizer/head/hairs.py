@@ -1,4 +1,4 @@
-"""Strokes painted into the skin texture: brows and beards as soft strands, the lash line, folds.
+"""Strokes painted into the skin texture: brows and beards as soft strands, the lash line.
 
 All positions are texels `(column, row)`; lengths with the unit "head" are head units, turned into
 texels through the height of the texture (32 head units).
@@ -11,12 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer.head.anatomy import smooth
+from anonymizer.head.layout import HEIGHT
 from anonymizer.head.traits import Appearance
 
 Plane = NDArray[np.float32]
 
-HEIGHT: Final = 32.0
-"""Head units from the first to the last row of the texture."""
 STRANDS: Final = 420
 """Strands of one brow before the density thins them."""
 

@@ -25,7 +25,7 @@ FAINT: Final = 0.15
 UNLIKE: Final = (0.4, 0.7)
 """Difference in colour, of 2, from which something may be no hair of a track, and is none."""
 LIT: Final = (0.25, 0.5)
-"""The same of what is between strands of hair: there it is a gap."""
+"""The same where there should be hair: between strands there is a gap, at an edge the wall."""
 DARK: Final = 0.1
 """Share of the hair seen that is as dark as that inside: light falls on what is outside."""
 SHADE: Final = 0.05

@@ -54,7 +54,7 @@ class HeadModel:
     parts: NDArray[np.uint8]
     """(N,) PART_SKIN, PART_MOUTH or PART_TEETH."""
     texture: NDArray[np.float32]
-    """(N, 2) place on the skin texture, `anonymizer.head.texture.texture_coordinates`."""
+    """(N, 2) place on the skin texture, `anonymizer.head.layout.texture_coordinates`."""
     occlusion: NDArray[np.float32]
     """(N,) share of the sky each vertex sees on the mean head, 0 to 1."""
     landmark_vertices: NDArray[np.int32]

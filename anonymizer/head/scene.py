@@ -66,14 +66,14 @@ class Scene:
         balls, white = eyeballs(head, person.identity), sleeves(head, person.identity, skin)
         muscle = tongue(head, skin)
         extra = (balls, white, muscle)
-        starts = np.cumsum([len(skin), *(len(each.points) for each in extra)])
+        starts = np.cumsum([len(skin), *(len(each.points) for each in extra)]).tolist()
         open_sky = sky_above(head, expression, shutting_of(head, person))
         sky = [np.repeat(open_sky, len(each.points) // 2) for each in (balls, white)]
-        more = int(starts[-1] - starts[0])
+        more = starts[-1] - starts[0]
         kinds = np.full(more, PART_EYE, np.uint8)
         kinds[more - len(muscle.points) :] = PART_TONGUE
         meshes = (balls.triangles, white.triangles, muscle.triangles)
-        moved = (mesh + start for mesh, start in zip(meshes, starts, strict=False))
+        moved = (mesh + start for mesh, start in zip(meshes, starts[:-1], strict=True))
         facing = [vertex_normals(skin, head.triangles), *(each.normals for each in extra)]
         return cls(
             points=np.concatenate([skin, *(each.points for each in extra)]),
@@ -131,8 +131,7 @@ def drawn(head: HeadModel) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     Ears may be in the hair, and the neck is the film's. The lower teeth are those that sink with
     the jaw. Lips hide lower teeth in most speech; their ends, seen past the lips, look like fangs.
     """
-    mean = np.zeros(head.code_length)
-    rest, lower = head.vertices(mean), lower_teeth(head)
+    rest, lower = head.mean, lower_teeth(head)
     wide, low, high = EARS
     ears = (np.abs(rest[:, 0]) > wide) & (rest[:, 1] > low) & (rest[:, 1] < high)
     below, behind = NECK

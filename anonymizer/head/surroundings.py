@@ -271,7 +271,7 @@ def _walled(mirror: Reflection, shares: Array, sure: Array, other: Array) -> Arr
     around = _even(trust * belonging) / np.maximum(_even(trust), 1e-3)
     least = cv2.erode(cv2.medianBlur(belonging, 3), square)  # edges of blanks are ragged
     all_in_all, alone = (1 - rise(trust * each, WALL) for each in (around, least))
-    wall = (depth > 0) * np.maximum(all_in_all, alone * cv2.dilate(other, square))
+    wall = np.maximum(all_in_all, alone * cv2.dilate(other, square))
     share = depth / len(mirror.depth)
     near = np.maximum(rise(share, (0, TRUSTED)), sure * rise(share, (0, RAGGED)))
     return np.asarray(wall * near, np.float32)

@@ -1,8 +1,6 @@
-"""The skin as a picture: wraps the head like a cylinder, painted from an `Appearance`.
+"""The skin as a picture, painted from an `Appearance`, laid out as `anonymizer.head.layout` says.
 
-Layout: u grows to the right of the viewer around the vertical axis of the neutral mean head, denser
-at the front; v grows downwards with height. Texel `(row, column)` of an n-sided texture has its
-centre at `u = (column + 0.5) / n`, `v = (row + 0.5) / n`. Values are linear RGB.
+Values are linear RGB.
 """
 
 from functools import lru_cache
@@ -15,18 +13,11 @@ from numpy.typing import NDArray
 from anonymizer.head import anatomy
 from anonymizer.head.folds import folded
 from anonymizer.head.hairs import beard_cover, brow_cover, lash_cover
+from anonymizer.head.layout import HEIGHT, texels, whole
 from anonymizer.head.traits import Appearance
 
 Plane = NDArray[np.float32]
 
-AXIS_Z: Final = -1.0
-"""Depth of the cylinder's axis in head space."""
-TOP: Final = 14.5
-"""Height at v = 0."""
-BOTTOM: Final = -17.5
-"""Height at v = 1."""
-DENSITY: Final = 4.0
-"""How much denser the front is than the back (argument of the inverse hyperbolic sine)."""
 SHADOW: Final = 0.4
 """Share of a beard that is shade; the rest is strands."""
 PALEST_BROW: Final = 0.6
@@ -34,7 +25,7 @@ PALEST_BROW: Final = 0.6
 LID_SHADOW: Final = 0.6
 LIPSTICK: Final = 0.7
 """Cover of lids and lips under all the make-up there is."""
-_LIPSTICKS = np.array(
+_LIPSTICKS = np.array(  # linear RGB
     [
         (0.26, 0.03, 0.03),
         (0.36, 0.12, 0.13),
@@ -52,29 +43,6 @@ BLOOD_ABSORPTION: Final = np.array([0.06, 0.45, 0.38], np.float32)
 """Optical depth of haemoglobin 1 in R, G, B (own choice)."""
 
 
-def texture_coordinates(rest_xyz: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Texture position of points given by where they rest on the neutral mean head.
-
-    Args:
-        rest_xyz: (N, 3) or (..., 3) positions on the *mean* neutral head, head space. Interpolate
-            these, not the result, across triangles at the back of the head (u jumps there).
-
-    Returns:
-        (..., 2) `(u, v)` in [0, 1].
-    """
-    rest = np.asarray(rest_xyz, np.float32)
-    turn = np.arctan2(rest[..., 0], rest[..., 2] - AXIS_Z) / np.pi
-    u = 0.5 + 0.5 * np.arcsinh(DENSITY * turn) / np.arcsinh(DENSITY)
-    v = (TOP - rest[..., 1]) / (TOP - BOTTOM)
-    return np.asarray(np.clip(np.stack([u, v], -1), 0, 1), np.float32)
-
-
-def texels(curve: anatomy.Curve, size: int) -> NDArray[np.float64]:
-    """Texel positions (N, 2), (column, row), of head points."""
-    uv = texture_coordinates(np.asarray(curve, np.float64)).astype(np.float64)
-    return uv * size - 0.5
-
-
 def _fill(outline: NDArray[np.float64], size: int, blur: float) -> Plane:
     """Antialiased polygon (N, 2), softened by `blur` texels."""
     picture = np.zeros((size, size), np.uint8)
@@ -90,11 +58,6 @@ def _closed(upper: anatomy.Curve, lower: anatomy.Curve, size: int) -> NDArray[np
     return np.concatenate([above, below[::-1]])
 
 
-def _both(curve: anatomy.Curve) -> anatomy.Curve:
-    """A curve from the middle to the right, continued to the left through the middle."""
-    return anatomy.mirrored(curve)[::-1] + curve[1:]
-
-
 def _spot(size: int, centre: tuple[float, float, float], width: float, height: float) -> Plane:
     """Soft ellipses (head units) around a head point and its mirror image."""
     rows, columns = np.mgrid[0:size, 0:size].astype(np.float32)
@@ -102,7 +65,7 @@ def _spot(size: int, centre: tuple[float, float, float], width: float, height: f
     for sign in (1.0, -1.0) if centre[0] else (1.0,):
         x, y, z = sign * centre[0], centre[1], centre[2]
         here, beside = texels(((x, y, z), (x + 0.1, y, z)), size)
-        per_x, per_y = (beside[0] - here[0]) * 10, size / (TOP - BOTTOM)
+        per_x, per_y = (beside[0] - here[0]) * 10, size / HEIGHT
         dx, dy = (columns - here[0]) / (per_x * width), (rows - here[1]) / (per_y * height)
         total += np.exp(-(dx**2) - dy**2)
     return total
@@ -115,7 +78,7 @@ def regions(size: int) -> dict[str, Plane]:
     halves = [texels(side(anatomy.BEARD), size) for side in (tuple, anatomy.mirrored)]
     beard = np.concatenate([halves[0], halves[1][::-1]])
     lips = _fill(
-        _closed(_both(anatomy.UPPER_LIP), _both(anatomy.LOWER_LIP), size), size, 1.6 * unit
+        _closed(whole(anatomy.UPPER_LIP), whole(anatomy.LOWER_LIP), size), size, 1.6 * unit
     )
     return {
         "lips": lips,
@@ -148,7 +111,7 @@ def faceness(
 def _inside(outline: anatomy.Curve, size: int) -> Plane:
     halves = [texels(side(outline), size) for side in (tuple, anatomy.mirrored)]
     whole = np.concatenate([halves[0], halves[1][::-1]])
-    return _fill(whole, size, SOFTNESS * size / (TOP - BOTTOM))
+    return _fill(whole, size, SOFTNESS * size / HEIGHT)
 
 
 def noise(rng: np.random.Generator, size: int, cells: int) -> Plane:
@@ -215,11 +178,11 @@ def albedo(appearance: Appearance, size: int = 256) -> NDArray[np.float32]:
     melanin, blood = _pigments(look, big, rng)
     depth = melanin[..., None] * MELANIN_ABSORPTION + blood[..., None] * BLOOD_ABSORPTION
     skin = np.asarray(look.base, np.float32) * np.exp(-depth)
-    skin = folded(skin, look, texels)
+    skin = _mix(skin, regions(big)["lips"] * (LIPSTICK * look.make_up), _lipstick(look))
+    skin = folded(skin, look)
     hair = np.asarray(look.hair, np.float32)
     skin = _mix(skin, _beard(look, big, rng), 0.55 * hair + 0.3 * skin)
     skin = _mix(skin, regions(big)["lid"] * (LID_SHADOW * look.make_up), 0.35 * skin)
-    skin = _mix(skin, regions(big)["lips"] * (LIPSTICK * look.make_up), _lipstick(look))
     brows = np.minimum(0.7 * hair + 0.12 * skin, PALEST_BROW * skin)
     skin = _mix(skin, brow_cover(look, texels(anatomy.BROW, big), big, rng), brows)
     for side in (tuple, anatomy.mirrored):

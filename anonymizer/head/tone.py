@@ -16,7 +16,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer.head.guide import ONES, Guide, linear_from_srgb, srgb_from_linear
+from anonymizer.head.guide import Guide, linear_from_srgb, srgb_from_linear
+from anonymizer.head.raster import ONES
 from anonymizer.head.texture import MELANIN_ABSORPTION
 
 Array = NDArray[np.float32]

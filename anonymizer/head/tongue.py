@@ -20,12 +20,15 @@ SUNK: Final = 0.5
 CENTRE: Final = np.array([0.0, -3.85, 7.6], np.float32)
 """Its middle in the mean head, jaw shut, head units."""
 RADII: Final = np.array([1.8, 0.85, 1.9], np.float32)
-"""Half its width, height and length; its tip lies behind the teeth."""
+"""Half its width and height, and how far its tip, behind the teeth, is from that middle; behind it
+there is as much as may be seen."""
 GROOVE: Final = (0.14, 0.3)
 """Depth and half width of the line along its middle."""
 SKY: Final = (0.15, 0.6)
 """Share of the sky that is seen from its root and from its tip."""
-COLOUR: Final = np.array([0.36, 0.14, 0.13], np.float32)
+OPEN: Final = (0.05, 0.45)
+"""Head units by which a jaw is open at which it begins to get light, and has all of it."""
+TONGUE: Final = np.array([0.36, 0.14, 0.13], np.float32)
 """Linear RGB, without light."""
 
 
@@ -45,19 +48,25 @@ class Tongue(NamedTuple):
 @lru_cache(maxsize=4)
 def lower_teeth(head: HeadModel) -> NDArray[np.bool_]:
     """Which vertices (N,) are teeth that go down with the jaw."""
-    mean = np.zeros(head.code_length)
-    sunk = (head.vertices(mean) - head.vertices(mean, head.face({"jawOpen": 1.0})))[:, 1]
+    wide_open = head.vertices(np.zeros(head.code_length), head.face({"jawOpen": 1.0}))
+    sunk = (head.mean - wide_open)[:, 1]
     return np.asarray((head.parts == PART_TEETH) & (sunk > SUNK))
 
 
 def tongue(head: HeadModel, skin: Array) -> Tongue:
-    """That of a head with vertices `skin` (N, 3)."""
-    shape, teeth = _at_rest(), lower_teeth(head)
-    before = head.vertices(np.zeros(head.code_length))[teeth]
-    turn, scale, move = _moved(before, skin[teeth])
+    """That of a head with vertices `skin` (N, 3).
+
+    Lips may part over a shut jaw; what is seen between them then is as dark as ever.
+    """
+    shape, lower = _at_rest(), lower_teeth(head)
+    turn, scale, move = _moved(head.mean[lower], skin[lower])
+    upper = (head.parts == PART_TEETH) & ~lower
+    apart, before = ((each[upper] - each[lower].mean(0)).mean(0)[1] for each in (skin, head.mean))
+    light = rise(np.asarray(apart / scale - before), OPEN)
     return shape._replace(
         points=np.asarray(scale * shape.points @ turn.T + move, np.float32),
         normals=np.asarray(shape.normals @ turn.T, np.float32),
+        sky=np.asarray(shape.sky * light, np.float32),
     )
 
 
@@ -66,7 +75,7 @@ def _at_rest() -> Tongue:
     ball, triangles = unit_ball()
     depth, half = GROOVE
     points = CENTRE + ball * RADII
-    points[:, 1] -= depth * np.exp(-np.square(points[:, 0] / half)) * (ball[:, 1] > 0)
+    points[:, 1] -= depth * np.exp(-np.square(points[:, 0] / half)) * ball[:, 1].clip(0)
     normals = ball / RADII
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
     root, tip = SKY

@@ -26,7 +26,8 @@ _HAIRS_LIGHT = np.array([0.08, 0.12, 0.17, 0.18, 0.14, 0.10, 0.07, 0.04, 0.03, 0
 _GREY = np.array([0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1], bool)
 """Which of these are grey or white."""
 GREYING: Final = 4.0
-"""How much likelier they are by the square of the age: of all people as many as the weights say."""
+"""How much likelier they are by the square of the age. The mean of that is a quarter, so that of
+all people about as many have them as the weights say."""
 _IRISES = np.array(
     [
         (50, 34, 25), (62, 41, 28), (78, 50, 31), (94, 64, 38), (106, 84, 50),
@@ -78,7 +79,7 @@ class Appearance:
     wrinkles: float
     """Strength of folds and lines, 0 to 1."""
     make_up: float
-    """Darkness of lid and lashes, 0 to 1."""
+    """Darkness of lids and lashes, and cover of lipstick, 0 to 1."""
     cheek_red: float
     """Extra blood in cheeks and nose, 0 to 1."""
     sheen: float
@@ -100,8 +101,8 @@ def _pick(
     chance: float, palette: NDArray[np.integer], weights: NDArray[np.float64]
 ) -> NDArray[np.integer]:
     """The colour at a share of all weights, in [0, 1)."""
-    shares = np.cumsum(weights) / weights.sum()
-    chosen: NDArray[np.integer] = palette[np.searchsorted(shares, chance, side="right")]
+    sums = np.cumsum(weights)
+    chosen: NDArray[np.integer] = palette[np.searchsorted(sums / sums[-1], chance, side="right")]
     return chosen
 
 

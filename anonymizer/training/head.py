@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
+from anonymizer.head.layout import texture_coordinates
 from anonymizer.head.model import (
     FORMAT,
     PART_MOUTH,
@@ -28,7 +29,6 @@ from anonymizer.head.model import (
     HeadModel,
     vertex_normals,
 )
-from anonymizer.head.texture import texture_coordinates
 from anonymizer.training.occlusion import occlusion
 from anonymizer.training.resample import (
     mouth_bag,

@@ -167,8 +167,7 @@ class Judge:
 
 
 def _overlap(a: Face, b: Face) -> float:
-    shared = float(geometry.overlaps(a.box, b.box)[0, 0])
-    return shared / (geometry.area(a.box) + geometry.area(b.box) - shared)
+    return float(geometry.iou(a.box, b.box)[0, 0])
 
 
 def sights(
