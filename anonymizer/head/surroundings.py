@@ -269,7 +269,7 @@ def _walled(mirror: Reflection, shares: Array, sure: Array, other: Array) -> Arr
     depth, trust = mirror.depth[HALF], mirror.trust[HALF]
     belonging, square = mirror.picture(shares), np.ones((3, 3), np.uint8)
     around = _even(trust * belonging) / np.maximum(_even(trust), 1e-3)
-    least = cv2.erode(cv2.medianBlur(belonging, 3), square)  # edges of blanks are ragged
+    least = cv2.erode(belonging, square)
     all_in_all, alone = (1 - rise(trust * each, WALL) for each in (around, least))
     wall = np.maximum(all_in_all, alone * cv2.dilate(other, square))
     share = depth / len(mirror.depth)
