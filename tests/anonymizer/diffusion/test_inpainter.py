@@ -128,8 +128,10 @@ def test_face_tells_the_network_what_the_trainer_told_it(
     clip = factories.clip(T=1, S=tiny.SIZE)
     told = conditions.evidence(clip, conditions.lightened(clip)[1])
     clip, _ = conditions.lightened(clip)
-    drawn = face.guides(clip, 3)
-    guide = conditions.toned(drawn, conditions.tones(clip, drawn, told)[0])[0]
+    skin = face.sketch(clip, 3).memory.skin
+    assert skin is not None
+    drawn = face.guides(clip, 3, skin)
+    guide = conditions.toned(drawn, conditions.tones(clip, drawn, told, usual=skin.usual)[0])[0]
     monkeypatch.setattr(latents, "CELLS", tiny.SIZE // 8)
     hidden = clip.hidden[0]
     given = compose(clip.context[0], hidden, hidden, guide)
