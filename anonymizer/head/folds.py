@@ -27,6 +27,7 @@ PLACES: Final = 0.12
 LIGHT: Final = 0.4
 """Share by which skin on a ridge is lighter where `relief` is -1."""
 STEPS: Final = 10
+"""Pieces of a line from one point of its curve to the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Fold:
 
     curve: anatomy.Curve
     young: float
-    """Depth without wrinkles."""
+    """Depth without wrinkles, before the line is softened."""
     old: float
     """What wrinkles add to it, of which people have more or less."""
     width: float
@@ -70,7 +71,7 @@ FOLDS: Final = (
 
 
 def relief(look: Appearance, size: int) -> Plane:
-    """Shade of folds, above 0, and light on ridges, below 0: (size, size), within 1 of it."""
+    """Shade of folds, above 0, and light on ridges, below 0: (size, size) in [-1, 1]."""
     rng = np.random.default_rng([look.seed, 2])
     total = np.zeros((size, size), np.float32)
     for fold in FOLDS:
@@ -87,7 +88,7 @@ def relief(look: Appearance, size: int) -> Plane:
 
 
 def _stroke(points: NDArray[np.float64], size: int, width: float) -> Plane:
-    """Soft line (size, size) in [0, 1] through texels (N, 2), deepest in the middle."""
+    """Soft line (size, size) in [0, 1] through texels (N, 2), deepest half way."""
     curve = np.round(anatomy.smooth(points, STEPS) * 16).astype(np.int32)
     levels = 255 * np.sin(np.pi * (np.arange(len(curve) - 1) + 0.5) / (len(curve) - 1)) ** 0.7
     picture = np.zeros((size, size), np.uint8)

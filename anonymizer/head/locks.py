@@ -68,7 +68,8 @@ def inner(seen: Array, weights: Array, upper: Array) -> Array:
 def coloured(seen: Array, hair: Array, depth: Array, track: Hair) -> Array:
     """The colour (s, s, 3) of a track's hair at each `depth` (s, s), a share of S, in the blank.
 
-    What is `seen` (s, s, 3) counts as much as it is `hair` (s, s), and like that of the track.
+    What is `seen` (s, s, 3) counts as much as it is `hair` (s, s) close to the blank, and like that
+    of the track.
     """
     weights = np.where(hair > FAINT, hair, 0) * (1 - unlike(seen, track.colour, LIT))
     shown = min(1.0, float(weights.sum()) / (ENOUGH * len(weights)))

@@ -64,15 +64,15 @@ class Scene:
         """That of a person with some face, see `HeadModel.face`."""
         skin = head.vertices(person.identity, expression)
         balls, white = eyeballs(head, person.identity), sleeves(head, person.identity, skin)
-        muscle = tongue(head, skin)
-        extra = (balls, white, muscle)
+        tongue_mesh = tongue(head, skin)
+        extra = (balls, white, tongue_mesh)
         starts = np.cumsum([len(skin), *(len(each.points) for each in extra)]).tolist()
         open_sky = sky_above(head, expression, shutting_of(head, person))
         sky = [np.repeat(open_sky, len(each.points) // 2) for each in (balls, white)]
         more = starts[-1] - starts[0]
         kinds = np.full(more, PART_EYE, np.uint8)
-        kinds[more - len(muscle.points) :] = PART_TONGUE
-        meshes = (balls.triangles, white.triangles, muscle.triangles)
+        kinds[more - len(tongue_mesh.points) :] = PART_TONGUE
+        meshes = (balls.triangles, white.triangles, tongue_mesh.triangles)
         moved = (mesh + start for mesh, start in zip(meshes, starts[:-1], strict=True))
         facing = [vertex_normals(skin, head.triangles), *(each.normals for each in extra)]
         return cls(
@@ -81,7 +81,7 @@ class Scene:
             triangles=np.concatenate([drawn(head)[0], *moved]),
             parts=np.concatenate([head.parts, kinds]),
             texture=np.concatenate([head.texture, np.zeros((more, 2), np.float32)]),
-            occlusion=np.concatenate([head.occlusion, *sky, muscle.sky]),
+            occlusion=np.concatenate([head.occlusion, *sky, tongue_mesh.sky]),
             face=np.concatenate([_face(head), np.ones((more, 2), np.float32)]),
         )
 
