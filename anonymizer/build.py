@@ -12,11 +12,11 @@ import detectors
 import mediators
 from anonymizer import plain
 from anonymizer.errors import MissingWeights, UsageError
-from anonymizer.pipeline import Brush, Studio
 from anonymizer.protocols import Detector, Embedder, Mediator, Replacer
 from anonymizer.reading import Reading
 from anonymizer.retelling import Troupe
 from anonymizer.settings import Recall, Settings
+from anonymizer.studio import Brush, Studio
 from anonymizer.verify import Second
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from pathlib import Path
 from anonymizer import build, fingerprint
 from anonymizer.errors import UsageError
 from anonymizer.identities import run_secret
-from anonymizer.pipeline import Studio
 from anonymizer.plan import Plan
 from anonymizer.protocols import Detector, Embedder
 from anonymizer.settings import Settings
+from anonymizer.studio import Studio
 from anonymizer.verify import Second
 
 

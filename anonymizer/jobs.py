@@ -23,7 +23,7 @@ from anonymizer.errors import (
 )
 from anonymizer.head.expression import MOTION
 from anonymizer.identities import identities
-from anonymizer.pipeline import Progress, Studio
+from anonymizer.pipeline import Progress
 from anonymizer.planfile import PlanFile
 from anonymizer.planning import of_this, plan_of
 from anonymizer.protocols import Detector
@@ -31,6 +31,7 @@ from anonymizer.rendering import Task, Written, joined, painted_again, refuse_ou
 from anonymizer.report import Report, Verification
 from anonymizer.settings import Settings
 from anonymizer.sparing import Witness, written
+from anonymizer.studio import Studio
 from anonymizer.video.media import open_source
 from anonymizer.video.publish import atomic_output, folder_of
 from anonymizer.video.source import VideoSource

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from anonymizer import geometry, shots, tracking
 from anonymizer.data import Carry, Chunk, Face, Frame, Track
 from anonymizer.identities import Identity
-from anonymizer.pipeline import Studio, paint
+from anonymizer.pipeline import paint
 from anonymizer.protocols import Detector
+from anonymizer.studio import Studio
 
 SAME_FACE = 0.5
 """IoU in the last painted frame from which two tracks are one."""

@@ -12,10 +12,10 @@ from itertools import groupby
 
 import anonymizer
 from anonymizer.data import Track
-from anonymizer.pipeline import Studio
 from anonymizer.plan import Plan
 from anonymizer.protocols import Detector, provider_of
 from anonymizer.report import Span, TrackOutcome
+from anonymizer.studio import Studio
 from anonymizer.verify import Second
 from anonymizer.wording import AS_SET
 

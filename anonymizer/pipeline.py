@@ -1,7 +1,8 @@
 """Join the stages: read once to plan where faces are, read again to paint over them.
 
 The first reading keeps boxes, landmarks and one small signature per frame, so tracks may look as
-far ahead as they like. The second holds the pictures of one chunk at a time.
+far ahead as they like. The second holds the pictures of one chunk at a time; where another reading
+runs ahead of it, that takes a few crops of every track.
 """
 
 from __future__ import annotations
@@ -17,56 +18,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer import crops, finding, shots
-from anonymizer.data import Action, Carry, Chunk, Clip, Face, Frame, Track
+from anonymizer.data import Carry, Chunk, Clip, Frame, Track
 from anonymizer.identities import Identity
 from anonymizer.plan import Plan, Zone
 from anonymizer.protocols import Continuing, Detector, Lasting, Mediator, Replacer, Sketch
+from anonymizer.scouting import Scout
+from anonymizer.studio import Studio
 from anonymizer.video.prefetch import prefetch
 
 Stage = Literal["find", "paint", "check"]
 Progress = Callable[[Stage, int, int], None]
 """Called with the stage, the number of frames done in it and the number of faces in them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Brush:
-    """A replacer and the mediator that keeps its frames together."""
-
-    replacer: Replacer
-    mediator: Mediator
-
-
-@dataclass(frozen=True, slots=True)
-class Studio:
-    """The parts that paint."""
-
-    face: Brush
-    """Paints faces that are large enough."""
-    small: Brush
-    """Paints the others."""
-    min_face: int
-    """Longer side in pixels from which a face counts as large enough."""
-    large: Brush | None = None
-    """Paints faces that fill more pixels than ``face`` has, where there is such a brush."""
-    large_face: int = 112
-    """Longer side in pixels from which ``large`` is for them."""
-    cover: Brush | None = None
-    """Paints what a plan wants covered; without it such a plan is refused."""
-
-    def brush(self, faces: Sequence[Face], action: Action = "replace") -> Brush:
-        """Which brush paints a track through a chunk: its largest face decides for all.
-
-        Raises:
-            ValueError: if it is to be covered and nothing here can do that.
-        """
-        if action == "cover":
-            if self.cover is None:
-                raise ValueError("a track is to be covered, and this studio has no cover")
-            return self.cover
-        size = max(face.size for face in faces)
-        if self.large is not None and size >= max(self.large_face, self.min_face):
-            return self.large
-        return self.face if size >= self.min_face else self.small
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,6 +46,10 @@ class Step:
 
 class PlanMismatch(Exception):
     """The second reading shows other frames than the first."""
+
+
+def _unknown(_: Track) -> None:
+    """What there is to know of a track that nobody has looked at."""
 
 
 def analyse(
@@ -110,6 +76,7 @@ def render(
     chunk: int = 16,
     overlap: int = 4,
     within: Sequence[range] | None = None,
+    ahead: Iterable[Frame] | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Frame]:
     """Paint over every face of the plan, lazily and in order.
@@ -123,6 +90,8 @@ def render(
         overlap: Painted frames shown to the next chunk.
         within: Indices of the frames to paint, in order, if not all of them. Each face looks as it
             does in the whole film if no track and no shot goes on beyond a range.
+        ahead: The same frames once more, if they can be read twice at a time: then tracks are
+            known before they are painted. They are read as far as need be, some seconds ahead.
         progress: Told after every chunk.
 
     Raises:
@@ -133,10 +102,13 @@ def render(
     plan = replace(plan, tracks=tuple(track for track in decided if track.action != "keep"))
     parts = shots.chunks(same, plan.starts, length=chunk, overlap=overlap)
     memories: dict[int, Any] = {}
-    ahead = chain.from_iterable(
-        _steps(part, _through(plan, part), studio, identity, memories) for part in parts
+    known: Callable[[Track], Any] = _unknown
+    if ahead is not None:
+        known = Scout(_checked(ahead, plan, within), plan, studio, identity).memory_of
+    steps = chain.from_iterable(
+        _steps(part, _through(plan, part), studio, identity, memories, known) for part in parts
     )
-    for tracks, painted, _ in _painted(prefetch(ahead, 1), {}):
+    for tracks, painted, _ in _painted(prefetch(steps, 1), {}):
         yield from (covered(frame, plan.zones) for frame in painted)
         if progress:
             faces = sum(track.at(frame.index) is not None for track in tracks for frame in painted)
@@ -165,11 +137,13 @@ def _steps(
     studio: Studio,
     identity: Identity,
     memories: dict[int, Any],
+    known: Callable[[Track], Any] = _unknown,
 ) -> Iterator[Step]:
     """The faces of a chunk, cut and sketched, or one step for a chunk without any.
 
     What is done here needs nothing of what is painted before it, so it can be done meanwhile. Of
-    the sketches of each track ``memories`` holds what the next one must know.
+    the sketches of each track ``memories`` holds what the next one must know; for its first one
+    that is ``known``.
     """
     start = chunk.body[0].index
     new = [
@@ -187,7 +161,10 @@ def _steps(
         faces = [face for frame in there if (face := track.at(frame.index))]
         brush = studio.brush(faces, track.action)
         clip = crops.cut_clip(there, track, tracks, size=brush.replacer.size, lead=lead)
-        sketch = _sketch(brush.replacer, clip, identity(track.id), memories.pop(track.id, None))
+        memory = memories.pop(track.id, None)
+        if memory is None and isinstance(brush.replacer, Continuing):
+            memory = known(track)
+        sketch = _sketch(brush.replacer, clip, identity(track.id), memory)
         if isinstance(sketch, Lasting):
             memories[track.id] = sketch.memory
         yield Step(chunk, tracks, (brush.mediator, clip, sketch), last=track is new[-1])
@@ -205,7 +182,7 @@ def _far_first(tracks: Sequence[Track], chunk: Chunk) -> list[Track]:
 
 def _sketch(replacer: Replacer, clip: Clip, seed: int, memory: Any) -> Sketch:  # noqa: ANN401
     """The sketch of a clip, after what there is in the memory of its track."""
-    if clip.lead and memory is not None and isinstance(replacer, Continuing):
+    if memory is not None and isinstance(replacer, Continuing):
         return replacer.continued(clip, seed, memory)
     return replacer.sketch(clip, seed)
 

@@ -234,6 +234,10 @@ class Lasting(Sketch, Protocol):
 class Continuing(Replacer, Protocol):
     """A replacer whose sketches of one track go on from each other."""
 
+    def acquainted(self, looks: Clip, seed: int) -> Any:  # noqa: ANN401
+        """The memory with which a track begins, by T crops of it, some frames apart."""
+        ...
+
     def continued(self, clip: Clip, seed: int, memory: Any) -> Sketch:  # noqa: ANN401
         """The sketch of a chunk, after that of the chunk before: its ``Lasting.memory``."""
         ...

@@ -255,6 +255,7 @@ def encoding_for_target(task: Task, target: Path, info: StreamInfo) -> Encoding:
 
 def _painted(task: Task, frames: range | None, progress: Progress | None) -> Iterator[Frame]:
     settings = task.crew.settings
+    ahead = _shown(task.film, frames)  # first, as a film tells of the latest reading
     return pipeline.render(
         _shown(task.film, frames),
         task.plan,
@@ -263,6 +264,7 @@ def _painted(task: Task, frames: range | None, progress: Progress | None) -> Ite
         chunk=settings.chunk,
         overlap=settings.overlap,
         within=None if frames is None else [frames],
+        ahead=ahead,
         progress=progress,
     )
 

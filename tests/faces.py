@@ -7,6 +7,7 @@ without a real one. The detector reads pixels and can be told to be blind in som
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -14,8 +15,9 @@ from numpy.typing import NDArray
 
 import mediators
 from anonymizer import plain
-from anonymizer.data import Box, Face, Frame
-from anonymizer.pipeline import Brush, Studio
+from anonymizer.data import Box, Clip, Face, Frame
+from anonymizer.protocols import Replacer
+from anonymizer.studio import Brush, Studio
 from tests.factories import TICK, five_points, picture
 
 MAGENTA = (255, 0, 255)
@@ -111,3 +113,52 @@ def forgetting(frame: int, *, wrong: bool = False) -> Studio:
 
     brush = Brush(Leaky(), mediators.load("none", {}))
     return Studio(brush, brush, min_face=0, cover=brush if wrong else None)
+
+
+class Black:
+    """Paints black and notes whom and with which seed."""
+
+    size = 64
+
+    def __init__(self) -> None:
+        self.tracks: list[int] = []
+        self.seeds: list[int] = []
+
+    def sketch(self, clip: Clip, seed: int) -> plain.Painted:
+        self.tracks.append(clip.track)
+        self.seeds.append(seed)
+        return plain.Painted(clip, np.zeros((len(clip.indices) - clip.lead, 64, 64, 3), np.uint8))
+
+
+@dataclass(frozen=True)
+class Counted(plain.Painted):
+    """A sketch that its track goes on from."""
+
+    memory: list[int]
+
+
+class Counting(Black):
+    """Remembers which frames of a track it has looked at or sketched."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[tuple[int, int, list[int]]] = []
+        self.looks: list[Clip] = []
+
+    def sketch(self, clip: Clip, seed: int) -> Counted:
+        return self.continued(clip, seed, [])
+
+    def acquainted(self, looks: Clip, seed: int) -> list[int]:
+        self.looks.append(looks)
+        return list(looks.indices)
+
+    def continued(self, clip: Clip, seed: int, memory: list[int]) -> Counted:
+        done = super().sketch(clip, seed)
+        self.told.append((clip.track, clip.indices[clip.lead], list(memory)))
+        return Counted(clip, done.pixels, [*memory, *clip.indices[clip.lead :]])
+
+
+def black(replacer: Replacer) -> Studio:
+    """A studio of one painter."""
+    brush = Brush(replacer, mediators.load("none", {}))
+    return Studio(brush, brush, min_face=0)

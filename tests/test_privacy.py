@@ -18,9 +18,9 @@ from anonymizer import build, pipeline
 from anonymizer.alignment import place, protected_mask
 from anonymizer.data import Box, Clip, Correspondence, Face, Frame
 from anonymizer.head.expression import MOTION
-from anonymizer.pipeline import Brush, Studio
 from anonymizer.plan import Plan
 from anonymizer.settings import Settings
+from anonymizer.studio import Brush, Studio
 from tests.factories import TICK, five_points, picture
 
 SIZE = (120, 176)

@@ -19,8 +19,8 @@ from anonymizer.data import Face, Frame, Origin, Track
 from anonymizer.errors import JobError
 from anonymizer.geometry import bounds, corners
 from anonymizer.head.canonical import MEAN_LANDMARKS
-from anonymizer.pipeline import Studio
 from anonymizer.plan import Plan
+from anonymizer.studio import Studio
 from anonymizer.video.media import is_image, open_source
 from anonymizer.video.reel import RATE, write_reel
 

@@ -22,9 +22,9 @@ from anonymizer.bench.figures import Figure, figure, quotients
 from anonymizer.bench.films import Moving
 from anonymizer.bench.stages import changed
 from anonymizer.data import Carry, Clip, Frame
-from anonymizer.pipeline import Studio
 from anonymizer.plan import Plan
 from anonymizer.protocols import Mediator
+from anonymizer.studio import Studio
 from mediators import none
 from mediators._flow import Dis, places
 
@@ -140,7 +140,10 @@ def in_scene(
         studio: Paints.
         seed: Of the people.
     """
-    out = list(pipeline.render(frames, plan, studio, lambda track: seed + track, chunk=CHUNK))
+    film = pipeline.render(
+        frames, plan, studio, lambda track: seed + track, chunk=CHUNK, ahead=frames
+    )
+    out = list(film)
     return errors([frame.image for frame in out], truth, [eroded(frame.changed) for frame in out])
 
 

@@ -18,9 +18,9 @@ from anonymizer.bench.figures import Figure, figure, quotients
 from anonymizer.bench.films import Film
 from anonymizer.bench.stages import changed
 from anonymizer.data import Carry, Clip, Frame
-from anonymizer.pipeline import Studio
 from anonymizer.plan import Plan
 from anonymizer.protocols import Detector, Mediation, Mediator
+from anonymizer.studio import Studio
 from mediators._flow import Dis, alike, places, returns
 
 Pictures = Sequence[NDArray[np.uint8]]
@@ -61,7 +61,7 @@ def painted(
 ) -> list[NDArray[np.uint8]]:
     """The pictures of a film with other faces."""
     out = pipeline.render(
-        frames, plan, studio, lambda track: seed + track, chunk=chunk, overlap=overlap
+        frames, plan, studio, lambda track: seed + track, chunk=chunk, overlap=overlap, ahead=frames
     )
     return [frame.image for frame in out]
 

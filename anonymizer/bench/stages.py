@@ -19,9 +19,9 @@ from anonymizer.data import Frame
 from anonymizer.diffusion.autoencoder import Autoencoder
 from anonymizer.diffusion.model import LatentModel
 from anonymizer.errors import JobError
-from anonymizer.pipeline import Brush, Studio
 from anonymizer.plan import Plan
 from anonymizer.protocols import Continuing, Detector, Mediator
+from anonymizer.studio import Brush, Studio
 from anonymizer.video.media import open_sink, open_source
 from mediators._repository import Repository
 
@@ -141,7 +141,7 @@ def changed(studio: Studio, change: Callable[[Brush], Brush]) -> Studio:
 
 def painted(frames: list[Frame], plan: Plan, studio: Studio) -> list[Frame]:
     """The film with other faces."""
-    return list(pipeline.render(frames, plan, studio, lambda track: track))
+    return list(pipeline.render(frames, plan, studio, lambda track: track, ahead=frames))
 
 
 def _settled(film: Film, detector: Detector, studio: Studio) -> None:

@@ -26,7 +26,7 @@ from anonymizer.diffusion.scaling import smaller_clip, smaller_guide
 from anonymizer.diffusion.schedule import descent
 from anonymizer.head.focus import Focus, softened
 from anonymizer.head.guide import Guide, linear_from_srgb, srgb_from_linear
-from anonymizer.head.hair import ENOUGH, Hair
+from anonymizer.head.hair import ENOUGH, Hair, grown
 from anonymizer.head.model import HeadModel
 from anonymizer.head.person import person_for
 from anonymizer.head.surroundings import Surroundings
@@ -121,7 +121,8 @@ class FaceReplacer:
             Surroundings.of(*each)
             for each in zip(clip.context[new], clip.hidden[new], fine, strict=True)
         ]
-        hair = _grown(memory.hair, self._hair(seed, skin, float(light[0])), around)
+        guess = self._hair(seed, skin, float(light[0]))
+        hair = grown(memory.hair, guess, [each.own for each in around])
         focus = _focused(memory.focus, clip)
         return FaceSketch(
             replacer=self,
@@ -137,6 +138,12 @@ class FaceReplacer:
             seed=seed,
             memory=Memory(tone, hair[-1], skin, focus[-1]),
         )
+
+    def acquainted(self, looks: Clip, seed: int) -> Memory:
+        """The tone and the hair of a track before its first sketch, by crops that are apart."""
+        memory = self.sketch(looks, seed).memory
+        first, second = looks.indices[0], looks.indices[min(1, len(looks.indices) - 1)]
+        return replace(memory, tone=memory.tone.standing(max(1, second - first)))
 
     def guides(self, clip: Clip, seed: int, skin: Complexion | None = None) -> list[Guide]:
         """The person of `seed` as each of the T crops poses and moves, in neutral light."""
@@ -273,19 +280,6 @@ class FaceSketch:
 def _matched(skin: Complexion | None) -> tuple[float | None, float | None]:
     """What a film decides on a person: pigment, and what their hair reflects."""
     return (skin.melanin, skin.hair) if skin else (None, None)
-
-
-def _grown(before: Hair | None, guess: Hair, crops: Sequence[Surroundings]) -> list[Hair]:
-    """The hair of a track at each of N crops: what they show all in all comes little by little.
-
-    At the start of a track it is there from the first crop.
-    """
-    after = before or guess
-    for crop in crops:
-        after = after.after(crop.own)
-    if before is None:
-        return [after] * len(crops)
-    return [before.towards(after, (at + 1) / len(crops)) for at in range(len(crops))]
 
 
 def _focused(before: Focus | None, clip: Clip) -> list[Focus]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
@@ -106,6 +107,19 @@ class Hair:
             self.weight + share * (later.weight - self.weight),
             np.asarray(ears + np.float32(share) * (later.ears - ears), np.float32),
         )
+
+
+def grown(before: Hair | None, guess: Hair, seen: Sequence[Hair]) -> list[Hair]:
+    """That of a track at each of N crops: what they show all in all comes little by little.
+
+    At the start of a track, where there is only a guess, it is there from the first crop.
+    """
+    after = before or guess
+    for each in seen:
+        after = after.after(each)
+    if before is None:
+        return [after] * len(seen)
+    return [before.towards(after, (at + 1) / len(seen)) for at in range(len(seen))]
 
 
 def grain_of(seen: Array, there: NDArray[np.bool_], weights: Array) -> float:

@@ -110,6 +110,11 @@ class Tone:
         given = self.gain + (mean - self.gain).clip(-most, most)
         return replace(self, mean=mean, gain=given.astype(np.float32), weight=weight, count=count)
 
+    def standing(self, frames: int) -> Tone:
+        """The same if each of its frames stood for so many, and the next one is the first."""
+        weight, count = min(frames * self.weight, STEADY), frames * self.count
+        return Tone(mean=self.mean, gain=self.mean, weight=weight, count=count)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:

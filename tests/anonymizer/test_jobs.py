@@ -26,8 +26,8 @@ from anonymizer.errors import (
 from anonymizer.head.expression import MOTION
 from anonymizer.identities import identities
 from anonymizer.jobs import Anonymizer
-from anonymizer.pipeline import Brush, Studio
 from anonymizer.settings import Checking, Media, Painting, Settings
+from anonymizer.studio import Brush, Studio
 from anonymizer.verify import Second
 from anonymizer.video.media import open_sink, open_source
 from anonymizer.video.native import layout_of, planes_of

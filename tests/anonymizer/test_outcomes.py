@@ -10,10 +10,10 @@ import numpy as np
 import mediators
 from anonymizer import outcomes, plain
 from anonymizer.data import Face, Origin, Track
-from anonymizer.pipeline import Brush, Studio
 from anonymizer.plan import Plan
 from anonymizer.reading import Reading
 from anonymizer.report import Span
+from anonymizer.studio import Brush, Studio
 from anonymizer.verify import Second
 from anonymizer.wording import Wording
 from detectors import load, united

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from anonymizer import pieces
-from anonymizer.data import Box
+from anonymizer.data import Box, Clip
 from anonymizer.errors import SourceChanged, UnwritableOutput
 from anonymizer.jobs import Anonymizer
 from anonymizer.plan import Plan
@@ -16,7 +16,7 @@ from anonymizer.planfile import PlanFile, text_of
 from anonymizer.report import Report
 from anonymizer.settings import Checking, Media, Painting, Settings
 from anonymizer.video.source import VideoSource
-from tests.faces import MarkerDetector, find, forgetting, marked
+from tests.faces import Counted, Counting, MarkerDetector, black, find, forgetting, marked
 from tests.films import make_video
 from tests.media import X264
 
@@ -124,6 +124,30 @@ def test_pieces_show_what_the_whole_film_shows(tmp_path, replaced, suffix):
     again = replace(report, warnings=whole.warnings, smart_copy=whole.smart_copy, **plainly)
     assert again == replace(whole, **plainly)
     assert set(report.seconds) == {"find", "paint", "check"}
+
+
+def test_pieces_know_as_much_of_what_comes_later_as_the_whole_film(tmp_path):
+    class Foreseeing(Counting):
+        """Paints how much is known of a track."""
+
+        def continued(self, clip: Clip, seed: int, memory: list[int]) -> Counted:
+            done = super().continued(clip, seed, memory)
+            return replace(done, pixels=np.full_like(done.pixels, min(255, 60 * len(memory))))
+
+    settings = Settings(seed=4, checking=ALONE, media=Media(lossless=True))
+    source, shown = film(tmp_path), []
+    for name in ("one", "other"):
+        job = Anonymizer(settings, detector=MarkerDetector(), studio=black(Foreseeing()))
+        out = tmp_path / f"{name}.mp4"
+        if name == "one":
+            in_pieces(job, source, out, 1)
+        else:
+            job.file(source, out)
+        shown.append([frame.image for frame in VideoSource(out)])
+    assert all(np.array_equal(*pair) for pair in zip(*shown, strict=True))
+    x0, y0, x1, y1 = map(int, box_at(0))
+    level = shown[0][0][(y0 + y1) // 2, (x0 + x1) // 2].mean()
+    assert level == pytest.approx(60 * 2, abs=8)
 
 
 def test_p5_where_a_face_was_left_only_that_piece_is_painted_again(tmp_path):

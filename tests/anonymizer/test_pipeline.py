@@ -9,10 +9,11 @@ import mediators
 from anonymizer import live, pipeline, plain
 from anonymizer.crops import GREY
 from anonymizer.data import Box, Clip, Frame
-from anonymizer.pipeline import Brush, PlanMismatch, Studio
+from anonymizer.pipeline import PlanMismatch
 from anonymizer.plan import Plan, Zone
-from anonymizer.protocols import Mediation, Replacer
-from tests.faces import MarkerDetector, film, find
+from anonymizer.protocols import Mediation
+from anonymizer.studio import Brush, Studio
+from tests.faces import Black, Counting, MarkerDetector, black, film, find
 from tests.factories import TICK, frame, track
 
 RIGHT = 3.0
@@ -32,44 +33,6 @@ def identity(track: int) -> int:
     return track
 
 
-class Black:
-    """Paints black and notes whom and with which seed."""
-
-    size = 64
-
-    def __init__(self) -> None:
-        self.tracks: list[int] = []
-        self.seeds: list[int] = []
-
-    def sketch(self, clip: Clip, seed: int) -> plain.Painted:
-        self.tracks.append(clip.track)
-        self.seeds.append(seed)
-        return plain.Painted(clip, np.zeros((len(clip.indices) - clip.lead, 64, 64, 3), np.uint8))
-
-
-@dataclass(frozen=True)
-class Counted(plain.Painted):
-    """A sketch that its track goes on from."""
-
-    memory: list[int]
-
-
-class Counting(Black):
-    """Remembers which frames of a track it has sketched."""
-
-    def sketch(self, clip: Clip, seed: int) -> Counted:
-        return self.continued(clip, seed, [])
-
-    def continued(self, clip: Clip, seed: int, memory: list[int]) -> Counted:
-        done = super().sketch(clip, seed)
-        self.told.append((clip.track, clip.indices[clip.lead], list(memory)))
-        return Counted(clip, done.pixels, [*memory, *clip.indices[clip.lead :]])
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.told: list[tuple[int, int, list[int]]] = []
-
-
 def test_sketches_of_a_track_go_on_from_chunk_to_chunk_and_end_with_it():
     counting = Counting()
     rendered(film(20, moving, cuts=(13,)), black(counting), chunk=6, overlap=2)
@@ -81,9 +44,10 @@ def test_sketches_of_a_track_go_on_from_chunk_to_chunk_and_end_with_it():
     assert last == (after_cut[0], 19, list(range(13, 19)))
 
 
-def black(replacer: Replacer) -> Studio:
-    brush = Brush(replacer, mediators.load("none", {}))
-    return Studio(brush, brush, min_face=0)
+def test_a_track_goes_on_where_no_frames_are_shown_again():
+    counting = Counting()
+    rendered(film(9, moving), black(counting), chunk=6, overlap=0)
+    assert [told[1:] for told in counting.told] == [(0, []), (6, list(range(6)))]
 
 
 def rendered(frames: list[Frame], parts: Studio | None = None, **kwargs: int) -> list[Frame]:

@@ -22,9 +22,9 @@ import mediators
 from anonymizer import build, pipeline
 from anonymizer.bench import flow
 from anonymizer.bench.films import Moving
-from anonymizer.pipeline import Studio
 from anonymizer.protocols import Mediator
 from anonymizer.settings import Painting, Settings
+from anonymizer.studio import Studio
 from anonymizer.video.media import open_source
 
 SAMPLE = Path("samples/talking.mp4")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from anonymizer.bench import stages
-from anonymizer.pipeline import Brush, Studio
+from anonymizer.studio import Brush, Studio
 from mediators.none import NoMediator
 
 
@@ -36,6 +36,9 @@ class First:
 class Going(First):
     def sketch(self, clip: Any, seed: int) -> None:
         self.continued(clip, seed, None)
+
+    def acquainted(self, looks: Any, seed: int) -> None:
+        return None
 
     def continued(self, clip: Any, seed: int, memory: Any) -> None:
         return None

@@ -321,6 +321,32 @@ def test_hair_seen_once_stays_when_the_film_shows_none(face):
     assert then.memory.hair == then.hair[-1]
 
 
+def test_hair_that_comes_into_sight_later_is_known_from_the_first_frame(face):
+    bare = capped(4, hair=0)
+    looks = replace(capped(3, hair=1), indices=(0, 24, 48))
+    known = face.continued(bare, 5, face.acquainted(looks, 5)).hair[0]
+    assert face.sketch(bare, 5).hair[0].known == 0
+    assert known.known == 1
+    np.testing.assert_allclose(known.colour, 20 / 127.5 - 1, atol=0.05)
+
+
+def test_a_track_begins_in_the_tone_that_it_is_going_to_have(face):
+    light, dark = (face.sketch(filmed(each), 5) for each in ((200, 150, 120), (100, 75, 60)))
+    looks = filmed((100, 75, 60))
+    looks = replace(looks, indices=tuple(24 * at for at in range(len(looks.indices))))
+    memory = face.acquainted(looks, 5)
+    assert memory.tone.weight == pytest.approx(24 * face.sketch(looks, 5).memory.tone.weight)
+    np.testing.assert_allclose(memory.tone.gain, dark.memory.tone.mean, atol=0.02)
+    begun = face.continued(filmed((200, 150, 120)), 5, memory)
+    away = np.abs(begun.memory.tone.gain - memory.tone.gain).max()
+    assert away < 0.2 * np.abs(light.memory.tone.mean - memory.tone.gain).max()
+
+
+def test_one_look_is_enough_to_begin_with(face):
+    one = capped(1, hair=1)
+    assert face.acquainted(one, 5).hair.known == face.sketch(one, 5).memory.hair.known == 1
+
+
 def test_hair_is_there_from_the_first_frame_of_a_track(face):
     hair = face.sketch(capped(12, hair=8), 5).hair
     assert len({each.crown for each in hair}) == 1

@@ -259,3 +259,15 @@ def test_light_is_followed_as_far_as_it_is_trusted(guide):
     own = tone._own_tone(guide, linear_from_srgb(guide.colour))
     film = Evidence(own + 1 - tone.FLUSH, 0.2, hued=1.0, exposure=np.zeros(3, np.float32))
     assert np.log(film.gain(guide)) == pytest.approx(0.2, abs=0.02)
+
+
+def test_frames_that_stand_for_others_weigh_as_much_as_they():
+    dark, light = np.full(3, 0.5), np.ones(3)
+    looks = Tone().after(dark, 0.2).after(light, 0.2).after(light, 0.2)
+    begun = looks.standing(8)
+    np.testing.assert_array_equal(begun.gain, looks.mean)
+    assert begun.weight == pytest.approx(8 * looks.weight)
+    assert looks.standing(10**6).weight == tone.STEADY
+    assert not begun.gains
+    few, many = (each.after(dark, 0.2).mean - looks.mean for each in (looks, begun))
+    assert np.abs(many).max() < np.abs(few).max() / 4
