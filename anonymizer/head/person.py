@@ -11,11 +11,13 @@ from anonymizer.head.model import HeadModel
 from anonymizer.head.texture import albedo
 from anonymizer.head.traits import Appearance, sample_appearance
 
-MAX_CODE: Final = 2.5
-"""Codes are drawn from N(0, 1) within this many standard deviations."""
-SPREAD: Final = 1.15
-"""Spread of the drawn codes: above 1, heads are a little less ordinary than the population, and so
-less like those they replace."""
+PARTS: Final = (4, 10, 20)
+"""Where parts of a code begin, besides at 0: its numbers move less and less of a head."""
+UNUSUAL: Final = 1.3
+"""Root mean square of the numbers in each part, times the population's. Heads drawn from all of it
+are the mean head in one part or another, and alike, or caricatures. Of 36 frontal drawings dlib has
+55 % of the pairs nearer than 0.6, and 70 % where each number is drawn by itself, 1.15 times as
+wide."""
 
 BLACK: Final = 0.005
 """Share of light that black hair reflects."""
@@ -47,9 +49,15 @@ def sample_person(
         code_length: K of the head model.
         texture_size: side of the skin texture.
     """
-    code = np.clip(SPREAD * rng.standard_normal(code_length), -MAX_CODE, MAX_CODE)
+    code = _unusual(rng.standard_normal(code_length))
     look = sample_appearance(rng, melanin)
     return Person(code.astype(np.float32), look, albedo(look, texture_size))
+
+
+def _unusual(code: NDArray[np.floating]) -> NDArray[np.floating]:
+    """A code (K,) of the same kind of head, as far from the mean in each of its parts as others."""
+    parts = [part for part in np.split(code, PARTS) if len(part)]
+    return np.concatenate([UNUSUAL * part / np.sqrt(np.square(part).mean()) for part in parts])
 
 
 @lru_cache(maxsize=16)
