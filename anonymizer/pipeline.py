@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from math import ceil, floor
 from statistics import fmean
@@ -161,12 +162,7 @@ def _steps(
         faces = [face for frame in there if (face := track.at(frame.index))]
         brush = studio.brush(faces, track.action)
         clip = crops.cut_clip(there, track, tracks, size=brush.replacer.size, lead=lead)
-        memory = memories.pop(track.id, None)
-        if memory is None and isinstance(brush.replacer, Continuing):
-            memory = known(track)
-        sketch = _sketch(brush.replacer, clip, identity(track.id), memory)
-        if isinstance(sketch, Lasting):
-            memories[track.id] = sketch.memory
+        sketch = _sketch(brush.replacer, clip, identity(track.id), memories, partial(known, track))
         yield Step(chunk, tracks, (brush.mediator, clip, sketch), last=track is new[-1])
 
 
@@ -180,11 +176,24 @@ def _far_first(tracks: Sequence[Track], chunk: Chunk) -> list[Track]:
     return sorted(tracks, key=height)
 
 
-def _sketch(replacer: Replacer, clip: Clip, seed: int, memory: Any) -> Sketch:  # noqa: ANN401
-    """The sketch of a clip, after what there is in the memory of its track."""
-    if memory is not None and isinstance(replacer, Continuing):
-        return replacer.continued(clip, seed, memory)
-    return replacer.sketch(clip, seed)
+def _sketch(
+    replacer: Replacer,
+    clip: Clip,
+    seed: int,
+    memories: dict[int, Any],
+    known: Callable[[], Any],
+) -> Sketch:
+    """The sketch of a clip, after what there is in the memory of its track, which is renewed."""
+    if not isinstance(replacer, Continuing):
+        return replacer.sketch(clip, seed)
+    before = memories.pop(clip.track) if clip.track in memories else known()
+    if before is None:
+        sketch = replacer.sketch(clip, seed)
+    else:
+        sketch = replacer.continued(clip, seed, before)
+    if isinstance(sketch, Lasting):
+        memories[clip.track] = sketch.memory
+    return sketch
 
 
 def _through(plan: Plan, chunk: Chunk) -> list[Track]:

@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from anonymizer.data import Box, Clip, Frame
 from anonymizer.pipeline import PlanMismatch
 from anonymizer.plan import Plan
 from anonymizer.scouting import looks_at
-from anonymizer.studio import Brush, Studio
+from anonymizer.studio import Studio
 from tests.faces import Black, Counting, MarkerDetector, black, film
 from tests.factories import track
 
@@ -152,10 +153,29 @@ def test_a_face_that_grows_is_known_when_it_is_large_enough():
 
     frames, counting, small = film(LONG, coming), Counting(), Black()
     plan = pipeline.analyse(frames, MarkerDetector())
-    parts = Studio(black(counting).face, Brush(small, black(small).face.mediator), min_face=60)
+    parts = Studio(black(counting).face, black(small).face, min_face=60)
     list(pipeline.render(frames, plan, parts, lambda track: track, ahead=Reading(frames)))
     assert small.tracks == [0]
     assert counting.told[0] == (0, 16, [0, 16, 32])
+
+
+def test_a_face_that_is_small_for_a_while_is_remembered():
+    def breathing(index: int) -> Box:
+        side = 16 if 16 <= index < 32 else 30
+        return 80 - side, 60 - side, 80 + side, 60 + side
+
+    frames, counting, small = film(60, breathing), Counting(), Black()
+    plan = pipeline.analyse(frames, MarkerDetector())
+    (one,) = plan.tracks
+    parts = Studio(black(counting).face, black(small).face, min_face=50)
+    out = pipeline.render(
+        frames, plan, parts, lambda track: track, chunk=6, overlap=0, ahead=frames
+    )
+    assert len(list(out)) == 60
+    assert 0 < len(small.tracks) < 10
+    known = [memory for _, _, memory in counting.told]
+    assert all(len(after) == len(before) + 6 for before, after in pairwise(known))
+    assert counting.told[0] == (0, 0, list(looks_at(one)))
 
 
 def test_a_film_that_reads_differently_ahead_is_refused():
