@@ -43,6 +43,8 @@ ASIDE: Final = 1 / 8
 """How far, as a share of S, hair that is seen above a head goes on to the sides."""
 TRUSTED: Final = 1 / 20
 """Depth, as a share of S, up to which there is less skull: what is hidden reaches past a head."""
+MOSTLY: Final = (0.3, 0.6)
+"""Shares of hair that looks like the track's from which some does, and all should."""
 RAGGED: Final = 1 / 64
 """The same where hair is sure: edges of blanks are ragged."""
 FRINGE: Final = 1 / 16
@@ -208,7 +210,9 @@ class Surroundings:
         covered = np.maximum(hairy, crown)
         on_head += covered[..., None] * (lock - on_head)
         film = self._dense(mirror, hair, track)
-        skull = shape * _walled(mirror, shares, sure, unlike(film[HALF], on_head, LIT))
+        walled = _walled(mirror, shares, sure, unlike(film[HALF], on_head, LIT))
+        alien = sure * self._alien(film[HALF], on_head, hair, track) * rise(depth, (0, RAGGED))
+        skull = shape * np.maximum(walled, alien)
         around = _larger(continued(seen, self.near), size)
         around += mirror.trust[..., None] * (film - around)
         on_head = _larger(on_head, size)
@@ -218,6 +222,17 @@ class Surroundings:
         other = _even(unlike(around[HALF], track.colour, UNLIKE))
         beside = np.maximum(hairy * (1 - track.known * other), upper * track.crown)
         return around, (1 - abs(self.turned)) * _larger(beside, size)
+
+    def _alien(self, film: Array, on_head: Array, hair: Array, track: Hair) -> Array:
+        """Where (s, s) what passes for hair is none: the track's looks otherwise, and most of this.
+
+        A lock before the wall, or something behind it, would be a patch in the hair `on_head`
+        (s, s, 3). Is most of the hair that is seen unlike the track's, there is light on it.
+        """
+        own = self.near * self.upper * hair
+        like = float((own * (1 - unlike(self.seen, track.colour, UNLIKE))).sum())
+        share = np.array(like / max(float(own.sum()), 1e-6), np.float32)
+        return rise(share, MOSTLY) * unlike(film, on_head, UNLIKE)
 
     def _hanging(self, hair: Array, track: Hair) -> Array:
         """Where `hair` (s, s) that is seen above the chin goes on around a face, (s, s)."""

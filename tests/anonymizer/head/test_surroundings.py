@@ -581,6 +581,21 @@ def test_strands_that_pass_for_the_wall_leave_no_rays_of_a_dark_skull():
     assert np.abs(result[18:20, 49] - strand).max() < 20
 
 
+@pytest.mark.parametrize(("light", "patch"), [(False, False), (True, True)])
+def test_a_light_lock_beside_dark_hair_leaves_no_patch_in_it(light, patch):
+    """Unless most of the hair is as light: then it is the light on it."""
+    above = ellipse(48, 30) & (rows() < 40)
+    lock = ellipse(46, 40) & (rows() < 46) & (columns() > 62)
+    film = np.where(
+        above[..., None], flat((138, 105, 85) if light else HAIR), flat((235, 236, 240))
+    )
+    film[lock] = 138, 105, 85
+    result = surrounded(flat(SKIN), film, HIDDEN, guide(FACE, ellipse(34, 30)), REMEMBERED)
+    beside = ellipse(29, 24) & ~ellipse(24, 18) & (rows() < 40) & (columns() > 60)
+    assert beside.sum() > 50
+    assert (np.abs(result[beside].astype(int) - HAIR).mean() > 40) == patch
+
+
 def test_at_its_edge_a_skull_has_the_colour_of_the_hair_that_is_seen_there():
     """A piece of a strip of hair that is lighter than the track's is missing, above the face."""
     missing, light = (rows() < 40) & (abs(columns() - 47) < 4), (60, 50, 40)
