@@ -226,7 +226,7 @@ class Clip:
 
     track: int
     indices: tuple[int, ...]
-    """Frame indices, consecutive; looks at a track are some frames apart."""
+    """Frame indices, consecutive; looks at a track go back in time, some frames apart."""
     pixels: NDArray[np.uint8]
     """``(T, S, S, 3)`` what flow is estimated on: original crops, or what a replacer sketched.
     For nothing else."""

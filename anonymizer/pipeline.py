@@ -7,9 +7,8 @@ runs ahead of it, that takes a few crops of every track.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import chain
 from math import ceil, floor
 from statistics import fmean
@@ -49,7 +48,7 @@ class PlanMismatch(Exception):
     """The second reading shows other frames than the first."""
 
 
-def _unknown(_: Track) -> None:
+def _unknown(_: int) -> None:
     """What there is to know of a track that nobody has looked at."""
 
 
@@ -98,14 +97,16 @@ def render(
     Raises:
         PlanMismatch: if the frames are not those that were planned; discard what was yielded.
     """
-    same = _checked(frames, plan, within)
+    shown = [range(len(plan.pts))] if within is None else within
+    same = _checked(frames, plan, shown)
     decided = [replace(track, action=plan.action(track)) for track in plan.tracks]
     plan = replace(plan, tracks=tuple(track for track in decided if track.action != "keep"))
     parts = shots.chunks(same, plan.starts, length=chunk, overlap=overlap)
     memories: dict[int, Any] = {}
-    known: Callable[[Track], Any] = _unknown
+    known: Callable[[int], Any] = _unknown
     if ahead is not None:
-        known = Scout(_checked(ahead, plan, within), plan, studio, identity).memory_of
+        again = _checked(ahead, plan, shown)
+        known = Scout(again, plan, shown, studio, identity).memory_of
     steps = chain.from_iterable(
         _steps(part, _through(plan, part), studio, identity, memories, known) for part in parts
     )
@@ -138,7 +139,7 @@ def _steps(
     studio: Studio,
     identity: Identity,
     memories: dict[int, Any],
-    known: Callable[[Track], Any] = _unknown,
+    known: Callable[[int], Any] = _unknown,
 ) -> Iterator[Step]:
     """The faces of a chunk, cut and sketched, or one step for a chunk without any.
 
@@ -162,7 +163,7 @@ def _steps(
         faces = [face for frame in there if (face := track.at(frame.index))]
         brush = studio.brush(faces, track.action)
         clip = crops.cut_clip(there, track, tracks, size=brush.replacer.size, lead=lead)
-        sketch = _sketch(brush.replacer, clip, identity(track.id), memories, partial(known, track))
+        sketch = _sketch(brush.replacer, clip, identity(track.id), memories, known)
         yield Step(chunk, tracks, (brush.mediator, clip, sketch), last=track is new[-1])
 
 
@@ -181,12 +182,12 @@ def _sketch(
     clip: Clip,
     seed: int,
     memories: dict[int, Any],
-    known: Callable[[], Any],
+    known: Callable[[int], Any],
 ) -> Sketch:
     """The sketch of a clip, after what there is in the memory of its track, which is renewed."""
     if not isinstance(replacer, Continuing):
         return replacer.sketch(clip, seed)
-    before = memories.pop(clip.track) if clip.track in memories else known()
+    before = memories.pop(clip.track) if clip.track in memories else known(clip.track)
     if before is None:
         sketch = replacer.sketch(clip, seed)
     else:
@@ -258,11 +259,9 @@ def _with(frame: Frame, image: NDArray[np.uint8], changed: NDArray[np.bool_]) ->
     return replace(frame, image=image, changed=changed)
 
 
-def _checked(
-    frames: Iterable[Frame], plan: Plan, within: Sequence[range] | None
-) -> Iterator[Frame]:
-    """Let frames pass that are those of the plan, and insist on all of them, or on some ranges."""
-    wanted = chain.from_iterable([range(len(plan.pts))] if within is None else within)
+def _checked(frames: Iterable[Frame], plan: Plan, within: Sequence[range]) -> Generator[Frame]:
+    """Let frames pass that are those of the plan, and insist on all of some ranges."""
+    wanted = chain.from_iterable(within)
     count = 0
     for frame in frames:
         index = next(wanted, None)

@@ -235,7 +235,7 @@ class Continuing(Replacer, Protocol):
     """A replacer whose sketches of one track go on from each other."""
 
     def acquainted(self, looks: Clip, seed: int) -> Any:  # noqa: ANN401
-        """The memory with which a track begins, by T crops of it, some frames apart."""
+        """The memory with which a track begins, by T crops some frames apart, the last first."""
         ...
 
     def continued(self, clip: Clip, seed: int, memory: Any) -> Sketch:  # noqa: ANN401

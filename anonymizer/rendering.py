@@ -255,7 +255,6 @@ def encoding_for_target(task: Task, target: Path, info: StreamInfo) -> Encoding:
 
 def _painted(task: Task, frames: range | None, progress: Progress | None) -> Iterator[Frame]:
     settings = task.crew.settings
-    ahead = _shown(task.film, frames)  # first, as a film tells of the latest reading
     return pipeline.render(
         _shown(task.film, frames),
         task.plan,
@@ -264,15 +263,20 @@ def _painted(task: Task, frames: range | None, progress: Progress | None) -> Ite
         chunk=settings.chunk,
         overlap=settings.overlap,
         within=None if frames is None else [frames],
-        ahead=ahead,
+        ahead=_shown(task.film, frames, told=False),
         progress=progress,
     )
 
 
-def _shown(film: VideoSource | ImageSource, frames: range | None) -> Iterable[Frame]:
-    """Some frames of a film, or all; where nothing is painted no RGB picture is made of them."""
+def _shown(
+    film: VideoSource | ImageSource, frames: range | None, *, told: bool = True
+) -> Iterable[Frame]:
+    """Some frames of a film, or all; where nothing is painted no RGB picture is made of them.
+
+    What damage is met is ``told`` by the film if all of it is read.
+    """
     if isinstance(film, VideoSource):
-        return film.lazily() if frames is None else film.part(frames, lazily=True)
+        return film.lazily(told=told) if frames is None else film.part(frames, lazily=True)
     if frames is not None:
         raise Indivisible("it is a picture")
     return film

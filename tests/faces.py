@@ -144,12 +144,14 @@ class Counting(Black):
         super().__init__()
         self.told: list[tuple[int, int, list[int]]] = []
         self.looks: list[Clip] = []
+        self.known: list[int] = []
 
     def sketch(self, clip: Clip, seed: int) -> Counted:
         return self.continued(clip, seed, [])
 
     def acquainted(self, looks: Clip, seed: int) -> list[int]:
         self.looks.append(looks)
+        self.known.append(seed)
         return list(looks.indices)
 
     def continued(self, clip: Clip, seed: int, memory: list[int]) -> Counted:

@@ -109,6 +109,7 @@ def tones(
     told: list[Evidence],
     before: Tone | None = None,
     usual: NDArray[np.float32] | None = None,
+    apart: int = 1,
 ) -> tuple[NDArray[np.float32], Tone]:
     """Gains (T, 3) that bring guides to the tone of the film, and the track's tone from then on.
 
@@ -120,12 +121,13 @@ def tones(
         told: by all of them.
         before: of the track, up to the last chunk; None at its start.
         usual: tone (3,) of skin where the film tells nothing, see `Evidence.gain`.
+        apart: frames that each crop stands for.
     """
     tone = before or Tone()
     given: dict[int, NDArray[np.float32]] = {}
     for index, guide, crop in zip(clip.indices, guides, told, strict=True):
         if index not in tone.gains:
-            tone = tone.after(crop.gain(guide, usual), crop.trust)
+            tone = tone.after(crop.gain(guide, usual), crop.trust, apart)
         given[index] = tone.gains.get(index, tone.gain)
     gains = np.exp(np.stack(list(given.values())))
     return gains.astype(np.float32), replace(tone, gains=given)

@@ -46,15 +46,16 @@ and a fine change a pixel beside its place would show."""
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Memory:
-    """What a track's next sketch must know of those before it."""
+    """What a track's next sketch must know of those before it, or of looks at the track."""
 
     tone: Tone = field(default_factory=Tone)
     hair: Hair | None = None
-    """None at its start."""
+    """None if nobody has looked."""
     skin: Complexion | None = None
-    """None at its start, and where the film does not decide it."""
-    focus: Focus | None = None
-    """None at its start."""
+    """None if it is to be decided yet, and where the film does not decide it."""
+    focus: Focus = field(default_factory=Focus)
+    begun: bool = False
+    """Whether something has been sketched: then what is seen changes it little by little."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -99,7 +100,7 @@ class FaceReplacer:
         """
         return self.continued(clip, seed, Memory())
 
-    def continued(self, clip: Clip, seed: int, memory: Memory) -> FaceSketch:
+    def continued(self, clip: Clip, seed: int, memory: Memory, apart: int = 1) -> FaceSketch:
         """The same in the tone and with the hair that the track has had so far."""
         film = self.painter.checked(smaller_clip(clip, self.enlarged))
         small, light = conditions.lightened(film)
@@ -109,7 +110,7 @@ class FaceReplacer:
         drawn = self.guides(clip, seed, skin)
         plain = [smaller_guide(guide, self.enlarged) for guide in drawn]
         gains, tone = conditions.tones(
-            small, plain, told, memory.tone, skin.usual if skin else None
+            small, plain, told, memory.tone, skin.usual if skin else None, apart
         )
         if self.match == "none":
             gains = np.ones_like(gains)
@@ -121,9 +122,9 @@ class FaceReplacer:
             Surroundings.of(*each)
             for each in zip(clip.context[new], clip.hidden[new], fine, strict=True)
         ]
-        guess = self._hair(seed, skin, float(light[0]))
-        hair = grown(memory.hair, guess, [each.own for each in around])
-        focus = _focused(memory.focus, clip)
+        before = memory.hair or self._hair(seed, skin, float(light[0]))
+        hair = grown(before, [each.own for each in around], slowly=memory.begun)
+        focus = _focused(memory, clip)
         return FaceSketch(
             replacer=self,
             clip=small,
@@ -136,14 +137,21 @@ class FaceReplacer:
             softness=[each.softness for each in focus],
             light=light[new],
             seed=seed,
-            memory=Memory(tone, hair[-1], skin, focus[-1]),
+            memory=Memory(tone, hair[-1], skin, focus[-1], begun=True),
         )
 
     def acquainted(self, looks: Clip, seed: int) -> Memory:
-        """The tone and the hair of a track before its first sketch, by crops that are apart."""
-        memory = self.sketch(looks, seed).memory
-        first, second = looks.indices[0], looks.indices[min(1, len(looks.indices) - 1)]
-        return replace(memory, tone=memory.tone.standing(max(1, second - first)))
+        """What crops of a track tell before its first sketch, the last one first.
+
+        So they are gone through backwards in time as others are forwards: the nearest count most.
+        What they do not tell is left to the first sketch.
+        """
+        last, *others = looks.indices
+        apart = last - others[0] if others else 1
+        seen = self.continued(looks, seed, Memory(), apart).memory
+        if not seen.tone.known:
+            return replace(seen, tone=Tone(), skin=None, begun=False)
+        return replace(seen, tone=replace(seen.tone, gains={}, gain=seen.tone.mean), begun=False)
 
     def guides(self, clip: Clip, seed: int, skin: Complexion | None = None) -> list[Guide]:
         """The person of `seed` as each of the T crops poses and moves, in neutral light."""
@@ -282,9 +290,9 @@ def _matched(skin: Complexion | None) -> tuple[float | None, float | None]:
     return (skin.melanin, skin.hair) if skin else (None, None)
 
 
-def _focused(before: Focus | None, clip: Clip) -> list[Focus]:
+def _focused(memory: Memory, clip: Clip) -> list[Focus]:
     """That of a track at each of the N new crops, and at its start the same at all of them."""
-    new, found = slice(clip.lead, None), [before or Focus()]
+    new, found = slice(clip.lead, None), [memory.focus]
     for context, hidden in zip(clip.context[new], clip.hidden[new], strict=True):
         found.append(found[-1].after(Focus.of(context, hidden)))
-    return found[1:] if before else found[-1:] * (len(found) - 1)
+    return found[1:] if memory.begun else found[-1:] * (len(found) - 1)

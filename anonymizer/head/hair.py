@@ -109,15 +109,15 @@ class Hair:
         )
 
 
-def grown(before: Hair | None, guess: Hair, seen: Sequence[Hair]) -> list[Hair]:
+def grown(before: Hair, seen: Sequence[Hair], *, slowly: bool) -> list[Hair]:
     """That of a track at each of N crops: what they show all in all comes little by little.
 
-    At the start of a track, where there is only a guess, it is there from the first crop.
+    At the start of a track it is there from the first crop: it need not come `slowly`.
     """
-    after = before or guess
+    after = before
     for each in seen:
         after = after.after(each)
-    if before is None:
+    if not slowly:
         return [after] * len(seen)
     return [before.towards(after, (at + 1) / len(seen)) for at in range(len(seen))]
 

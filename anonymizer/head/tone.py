@@ -97,23 +97,24 @@ class Tone:
     count: int = 0
     """How many there were."""
 
-    def after(self, gain: NDArray[np.floating], trust: float) -> Tone:
-        """With one more frame: a mean over the first frames, of which old ones then fade.
+    def after(self, gain: NDArray[np.floating], trust: float, frames: int = 1) -> Tone:
+        """With one more frame, or one so many frames on: a mean of which old ones fade.
 
         A frame is given the mean, but once there is one no more than `RATE` beside the one before.
         """
-        trust = max(trust, 1e-3)
-        weight, count = min(self.weight + trust, STEADY), self.count + 1
-        share = min(trust / weight, SUDDEN / min(count, STEADY))
+        trust = max(frames * trust, 1e-3)
+        left = self.weight * np.exp((1 - frames) / STEADY)
+        weight, count = min(left + trust, STEADY), self.count + frames
+        share = min(trust / weight, SUDDEN * frames / min(count, STEADY))
         mean = np.asarray(self.mean + share * (np.log(gain) - self.mean), np.float32)
-        most = RATE if self.weight > KNOWN else np.inf
+        most = RATE if self.known else np.inf
         given = self.gain + (mean - self.gain).clip(-most, most)
         return replace(self, mean=mean, gain=given.astype(np.float32), weight=weight, count=count)
 
-    def standing(self, frames: int) -> Tone:
-        """The same if each of its frames stood for so many, and the next one is the first."""
-        weight, count = min(frames * self.weight, STEADY), frames * self.count
-        return Tone(mean=self.mean, gain=self.mean, weight=weight, count=count)
+    @property
+    def known(self) -> bool:
+        """Whether the film has told anything that could be kept."""
+        return self.weight > KNOWN
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -116,13 +116,19 @@ class VideoSource:
         """
         return self._read(self._manner)
 
-    def lazily(self) -> Iterator[Frame]:
-        """The same, but RGB pictures are made only where they are asked for, in exact colours."""
-        return self._read(LAZILY)
+    def lazily(self, *, told: bool = True) -> Iterator[Frame]:
+        """The same, but RGB pictures are made only where they are asked for, in exact colours.
 
-    def _read(self, manner: Manner) -> Iterator[Frame]:
-        self._damage = Damage(self._path)
-        return work_ahead(self._frames(self._damage, manner), self._depth)
+        Args:
+            told: Whether `skipped` and `warnings` tell of this reading.
+        """
+        return self._read(LAZILY, told=told)
+
+    def _read(self, manner: Manner, *, told: bool = True) -> Iterator[Frame]:
+        damage = Damage(self._path)
+        if told:
+            self._damage = damage
+        return work_ahead(self._frames(damage, manner), self._depth)
 
     def _frames(self, damage: Damage, manner: Manner) -> Iterator[Frame]:
         with reading(self._path), open_input(self._path) as container:

@@ -31,8 +31,8 @@ from anonymizer.studio import Brush, Studio
 from anonymizer.verify import Second
 from anonymizer.video.media import open_sink, open_source
 from anonymizer.video.native import layout_of, planes_of
-from tests.faces import MarkerDetector, find, forgetting, marked
-from tests.films import Film
+from tests.faces import Counting, MarkerDetector, black, find, forgetting, marked
+from tests.films import Film, blank
 
 SIZE = (160, 120)
 
@@ -502,3 +502,13 @@ def test_blur_and_mosaic_smooth_the_face_away(tmp_path):
         ):
             inner = np.s_[44:60, 52:66, 1]
             assert after.image[inner].std() < before.image[inner].std() / 2
+
+
+def test_what_is_damaged_is_told_of_the_reading_that_was_painted(tmp_path):
+    """Another one ran ahead of it, and ended before the film did."""
+    source = film(tmp_path / "in.mov", frames=150, codec="png", pixel_format="rgb24", options={})
+    blank(source, [5, 80, 140, 145])
+    job = Anonymizer(Settings(seed=1), detector=MarkerDetector(), studio=black(Counting()))
+    report = job.file(source, tmp_path / "out.mp4")
+    assert report.skipped_packets == 4
+    assert "damaged packets were skipped: 4" in report.warnings

@@ -5,12 +5,13 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from anonymizer import pipeline
+from anonymizer import crops, pipeline
 from anonymizer.data import Box, Clip, Frame
 from anonymizer.pipeline import PlanMismatch
 from anonymizer.plan import Plan
 from anonymizer.scouting import looks_at
 from anonymizer.studio import Studio
+from anonymizer.wording import Wording
 from tests.faces import Black, Counting, MarkerDetector, black, film
 from tests.factories import track
 
@@ -27,11 +28,15 @@ class Reading:
     def __init__(self, frames: list[Frame]) -> None:
         self.frames = frames
         self.read = 0
+        self.closed = False
 
     def __iter__(self) -> Iterator[Frame]:
-        for frame in self.frames:
-            self.read += 1
-            yield frame
+        try:
+            for frame in self.frames:
+                self.read += 1
+                yield frame
+        finally:
+            self.closed = True
 
 
 def rendered(frames: list[Frame], counting: Black, ahead: Reading | None, **what: Plan) -> None:
@@ -58,10 +63,30 @@ def test_a_track_is_looked_at_a_few_times_unless_it_is_short(count, looks):
 def test_what_comes_later_is_known_when_a_track_is_first_sketched():
     counting = Counting()
     rendered(film(LONG, still), counting, Reading(film(LONG, still)))
-    assert counting.told[0] == (0, 0, [0, 16, 32])
-    assert counting.told[1] == (0, 16, [0, 16, 32, *range(16)])
+    assert counting.told[0] == (0, 0, [32, 16, 0])
+    assert counting.told[1] == (0, 16, [32, 16, 0, *range(16)])
+    assert counting.known == [5] == counting.seeds[:1]
     (looks,) = counting.looks
     assert looks.lead == 0
+
+
+def test_looks_are_what_the_painter_is_shown_but_for_the_face():
+    def walking(index: int) -> Box:
+        return 30 + index, 30 + index / 2, 66 + index, 74 + index / 2
+
+    frames, counting = film(LONG, walking), Counting()
+    plan = pipeline.analyse(frames, MarkerDetector())
+    (one,) = plan.tracks
+    faces = [replace(face, motion=np.full(3, at, np.float32)) for at, face in enumerate(one.faces)]
+    one = replace(one, faces=tuple(faces), wording=Wording("a king", ""))
+    rendered(frames, counting, Reading(frames), plan=replace(plan, tracks=(one,)))
+    (looks,) = counting.looks
+    for at, index in enumerate(looks.indices):
+        clip = crops.cut_clip([frames[index]], one, [one], size=64, lead=0)
+        for name in ("context", "hidden", "mask", "frame_from_crop", "landmarks", "motion"):
+            np.testing.assert_array_equal(getattr(looks, name)[at], getattr(clip, name)[0])
+    np.testing.assert_array_equal(looks.pixels, looks.context)
+    assert looks.wording == one.wording
 
 
 def test_without_a_reading_ahead_a_track_begins_as_it_looks_at_first():
@@ -78,7 +103,7 @@ def test_the_film_is_read_ahead_as_far_as_need_be():
     out = pipeline.render(frames, plan, black(counting), lambda track: track, ahead=ahead)
     assert ahead.read == 0
     next(out)
-    assert ahead.read == 121
+    assert (ahead.read, ahead.closed) == (121, True)
     assert len(list(out)) == 199
     assert ahead.read == 121
 
@@ -86,7 +111,7 @@ def test_the_film_is_read_ahead_as_far_as_need_be():
 def test_every_shot_gets_to_know_its_own_track():
     counting, frames = Counting(), film(2 * LONG, still, cuts=(LONG,))
     rendered(frames, counting, Reading(frames))
-    assert [looks.indices for looks in counting.looks] == [(0, 16, 32), (40, 56, 72)]
+    assert [looks.indices for looks in counting.looks] == [(32, 16, 0), (72, 56, 40)]
 
 
 def test_tracks_that_begin_while_another_is_looked_at_miss_nothing():
@@ -96,8 +121,8 @@ def test_tracks_that_begin_while_another_is_looked_at_miss_nothing():
     second = replace(first, id=1, start=5, faces=first.faces[5:60], origins=first.origins[5:60])
     rendered(frames, counting, Reading(frames), plan=replace(one, tracks=(first, second)))
     assert {looks.track: looks.indices for looks in counting.looks} == {
-        0: (0, 16, 32, 48, 64, 80),
-        1: (5, 21, 37, 53),
+        0: (80, 64, 48, 32, 16, 0),
+        1: (53, 37, 21, 5),
     }
 
 
@@ -147,16 +172,34 @@ def test_who_is_covered_is_not_looked_at():
     assert (ahead.read, counting.looks, cover.tracks) == (0, [], [0, 0, 0])
 
 
-def test_a_face_that_grows_is_known_when_it_is_large_enough():
+def test_a_face_that_grows_is_looked_at_from_where_it_is_large_enough():
     def coming(index: int) -> Box:
-        return 80 - 8 - index, 60 - 10 - index, 80 + 8 + index, 60 + 10 + index
+        side = 12 + 0.4 * index
+        return 80 - side, 60 - side, 80 + side, 60 + side
 
-    frames, counting, small = film(LONG, coming), Counting(), Black()
+    frames, counting, small = film(70, coming), Counting(), Black()
     plan = pipeline.analyse(frames, MarkerDetector())
-    parts = Studio(black(counting).face, black(small).face, min_face=60)
+    (one,) = plan.tracks
+    least = 50
+    first = next(at for at, face in enumerate(one.faces) if face.size >= least)
+    assert first > 20
+    parts = Studio(black(counting).face, black(small).face, min_face=least)
     list(pipeline.render(frames, plan, parts, lambda track: track, ahead=Reading(frames)))
-    assert small.tracks == [0]
-    assert counting.told[0] == (0, 16, [0, 16, 32])
+    assert list(looks_at(one, least)) == [first, first + 16, first + 32]
+    assert counting.told[0] == (0, 32, [first + 32, first + 16, first])
+
+
+def test_tracks_that_reach_beyond_a_part_are_not_looked_at():
+    frames, counting = film(2 * LONG, still, cuts=(LONG,)), Counting()
+    plan = pipeline.analyse(frames, MarkerDetector())
+    part = range(LONG - 20, 2 * LONG)
+    ahead = Reading(frames[part.start :])
+    shown = pipeline.render(
+        frames[part.start :], plan, black(counting), lambda track: 5, within=[part], ahead=ahead
+    )
+    assert len(list(shown)) == len(part)
+    assert [looks.indices for looks in counting.looks] == [(72, 56, 40)]
+    assert ahead.read == 73 - part.start
 
 
 def test_a_face_that_is_small_for_a_while_is_remembered():
@@ -175,7 +218,7 @@ def test_a_face_that_is_small_for_a_while_is_remembered():
     assert 0 < len(small.tracks) < 10
     known = [memory for _, _, memory in counting.told]
     assert all(len(after) == len(before) + 6 for before, after in pairwise(known))
-    assert counting.told[0] == (0, 0, list(looks_at(one)))
+    assert counting.told[0] == (0, 0, list(looks_at(one, 50))[::-1])
 
 
 def test_a_film_that_reads_differently_ahead_is_refused():

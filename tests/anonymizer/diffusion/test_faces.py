@@ -322,24 +322,68 @@ def test_hair_seen_once_stays_when_the_film_shows_none(face):
 
 
 def test_hair_that_comes_into_sight_later_is_known_from_the_first_frame(face):
-    bare = capped(4, hair=0)
-    looks = replace(capped(3, hair=1), indices=(0, 24, 48))
+    bare, looks = capped(4, hair=0), replace(capped(3, hair=1), indices=(48, 24, 0))
     known = face.continued(bare, 5, face.acquainted(looks, 5)).hair[0]
     assert face.sketch(bare, 5).hair[0].known == 0
     assert known.known == 1
     np.testing.assert_allclose(known.colour, 20 / 127.5 - 1, atol=0.05)
 
 
+def test_what_looks_and_the_first_crops_tell_of_hair_is_there_from_the_first(face):
+    memory = face.acquainted(replace(capped(2, hair=2), indices=(24, 0)), 5)
+    first = capped(4, hair=4)
+    pixels = np.where(first.pixels == 20, np.uint8(60), first.pixels)
+    first = replace(first, pixels=pixels, context=np.where(first.hidden[..., None], 0, pixels))
+    sketch = face.continued(first, 5, memory)
+    assert len({each.colour.tobytes() for each in sketch.hair}) == 1
+    assert 20 < (sketch.hair[0].colour[0] + 1) * 127.5 < 60
+    later = face.continued(first, 5, sketch.memory).hair
+    assert len({each.colour.tobytes() for each in later}) == len(later)
+
+
+def looks_of(*shades):
+    """Looks at a face in front of a wall of a shade each, the last one first."""
+    crops = [filmed(shade) for shade in shades]
+    first = crops[0]
+    return replace(
+        clip(*[0.0] * len(shades)),
+        context=np.stack([each.context[0] for each in crops]),
+        hidden=np.stack([first.hidden[0]] * len(shades)),
+        indices=tuple(24 * at for at in reversed(range(len(shades)))),
+    )
+
+
+LIGHT, DARK = (200, 150, 120), (100, 75, 60)
+
+
 def test_a_track_begins_in_the_tone_that_it_is_going_to_have(face):
-    light, dark = (face.sketch(filmed(each), 5) for each in ((200, 150, 120), (100, 75, 60)))
-    looks = filmed((100, 75, 60))
-    looks = replace(looks, indices=tuple(24 * at for at in range(len(looks.indices))))
-    memory = face.acquainted(looks, 5)
-    assert memory.tone.weight == pytest.approx(24 * face.sketch(looks, 5).memory.tone.weight)
-    np.testing.assert_allclose(memory.tone.gain, dark.memory.tone.mean, atol=0.02)
-    begun = face.continued(filmed((200, 150, 120)), 5, memory)
-    away = np.abs(begun.memory.tone.gain - memory.tone.gain).max()
-    assert away < 0.2 * np.abs(light.memory.tone.mean - memory.tone.gain).max()
+    light, dark = (face.sketch(filmed(each), 5).memory.tone.mean for each in (LIGHT, DARK))
+    memory = face.acquainted(looks_of(DARK, DARK, DARK, DARK), 5)
+    np.testing.assert_allclose(memory.tone.gain, dark, atol=0.02)
+    assert not memory.tone.gains
+    begun = face.continued(filmed(LIGHT), 5, memory)
+    assert np.abs(begun.memory.tone.gain - dark).max() < 0.2 * np.abs(light - dark).max()
+
+
+def test_where_light_changes_a_track_begins_in_the_tone_that_is_nearest(face):
+    def light_of(sketch):
+        guide = sketch.guides[0]
+        return float(np.log(linear_from_srgb(guide.colour)[guide.coverage > 0.9] + 0.004).mean())
+
+    steady = {shade: light_of(face.sketch(filmed(shade), 5)) for shade in (LIGHT, DARK)}
+    for near, far in ((LIGHT, DARK), (DARK, LIGHT)):
+        memory = face.acquainted(looks_of(far, far, near, near), 5)
+        begun = light_of(face.continued(filmed(near), 5, memory))
+        assert abs(begun - steady[near]) < 0.4 * abs(steady[far] - steady[near])
+
+
+def test_looks_that_show_no_skin_leave_it_to_the_first_crops(face):
+    nothing = looks_of((0, 0, 0), (0, 0, 0), (0, 0, 0))
+    memory, alone = face.acquainted(nothing, 5), face.sketch(filmed(LIGHT), 5)
+    told = face.continued(filmed(LIGHT), 5, memory).memory
+    assert memory.skin is None
+    np.testing.assert_array_equal(told.tone.gain, alone.memory.tone.gain)
+    assert told.skin.melanin == alone.memory.skin.melanin
 
 
 def test_one_look_is_enough_to_begin_with(face):

@@ -261,13 +261,19 @@ def test_light_is_followed_as_far_as_it_is_trusted(guide):
     assert np.log(film.gain(guide)) == pytest.approx(0.2, abs=0.02)
 
 
-def test_frames_that_stand_for_others_weigh_as_much_as_they():
+def test_what_lies_some_frames_on_counts_for_so_many_and_lets_old_ones_fade():
     dark, light = np.full(3, 0.5), np.ones(3)
-    looks = Tone().after(dark, 0.2).after(light, 0.2).after(light, 0.2)
-    begun = looks.standing(8)
-    np.testing.assert_array_equal(begun.gain, looks.mean)
-    assert begun.weight == pytest.approx(8 * looks.weight)
-    assert looks.standing(10**6).weight == tone.STEADY
-    assert not begun.gains
-    few, many = (each.after(dark, 0.2).mean - looks.mean for each in (looks, begun))
-    assert np.abs(many).max() < np.abs(few).max() / 4
+    near, far = (Tone().after(dark, 0.2).after(light, 0.2, frames) for frames in (1, 40))
+    assert near.mean[0] == pytest.approx(np.log(0.5) / 2, abs=1e-6)
+    assert far.weight == pytest.approx(0.2 * np.exp(-39 / tone.STEADY) + 40 * 0.2)
+    assert abs(far.mean).max() < 0.05 * abs(near.mean).min()
+    assert far.count == 41
+    assert Tone().after(dark, 1.0, 10**6).weight == tone.STEADY
+
+
+def test_looks_that_tell_nothing_make_nothing_known():
+    track = Tone()
+    for _ in range(6):
+        track = track.after(np.full(3, 0.5), 0.0, 24)
+    assert not track.known
+    assert track.after(np.ones(3), 0.2).known
