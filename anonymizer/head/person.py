@@ -17,7 +17,7 @@ UNUSUAL: Final = 1.3
 """Root mean square of the numbers in each part, times the population's. Heads drawn from all of it
 are the mean head in one part or another, and alike, or caricatures. Of 36 frontal drawings dlib has
 55 % of the pairs nearer than 0.6, and 70 % where each number is drawn by itself, 1.15 times as
-wide; of 80 heads the farthest from the mean is 2.3 times as far as the nearest, and was 4.6."""
+wide; of 80 heads the farthest from the mean is twice as far as the nearest, and was four times."""
 
 BLACK: Final = 0.005
 """Share of light that black hair reflects."""
