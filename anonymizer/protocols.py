@@ -232,7 +232,7 @@ class Lasting(Sketch, Protocol):
 
 @runtime_checkable
 class Continuing(Replacer, Protocol):
-    """A replacer whose sketches of one track go on from each other."""
+    """A replacer whose sketches of one track go on from each other; it must have both methods."""
 
     def acquainted(self, looks: Clip, seed: int) -> Any:  # noqa: ANN401
         """The memory with which a track begins, by T crops some frames apart, the last first."""
