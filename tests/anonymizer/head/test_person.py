@@ -1,4 +1,4 @@
-"""Who is drawn: nobody is the mean head, and nobody a caricature."""
+"""Who is drawn: nobody is the mean head, and everybody as unusual as others."""
 
 from itertools import combinations
 
